@@ -18,7 +18,10 @@ def run(wanted: list[str]) -> int:
     """Run them one after the other, each in this process; 2 for an unknown name."""
     unknown = sorted(set(wanted) - set(names()))
     if unknown:
-        print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(names()) or 'none'}", file=sys.stderr)
+        print(
+            f"no such benchmark: {', '.join(unknown)}; there are {', '.join(names()) or 'none'}",
+            file=sys.stderr,
+        )
         return 2
     print(f"twoway {twoway.__version__}, Python {platform.python_version()}, {platform.machine()}")
     for name in wanted or names():

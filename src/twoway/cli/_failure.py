@@ -52,9 +52,7 @@ def _usage(error: click.ClickException) -> tuple[str, str, int]:
     return _lower(error.format_message().rstrip(".")), _see_help(error), ASKED_WRONGLY
 
 
-def _unknown(
-    sentence: str, possibilities: list[str] | None, error: click.UsageError
-) -> tuple[str, str, int]:
+def _unknown(sentence: str, possibilities: list[str] | None, error: click.UsageError) -> tuple[str, str, int]:
     if possibilities:
         return sentence, f"did you mean {' or '.join(possibilities)}?", ASKED_WRONGLY
     if isinstance(error, click.exceptions.NoSuchCommand) and error.ctx and isinstance(error.cmd, click.Group):
