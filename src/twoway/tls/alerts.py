@@ -1,0 +1,170 @@
+"""TLS alerts: their numbers, their names, and what each can mean when it comes back to us.
+
+One alert has many causes, so `meanings` is a list, the likeliest first, and never a verdict.
+"""
+
+from __future__ import annotations
+
+from twoway.errors import PeerRefused
+from twoway.steps import Step
+
+# RFC 8446 §6, and the numbers that TLS 1.2 (RFC 5246 §7.2) and earlier may still send.
+NAMES = {
+    0: "close_notify",
+    10: "unexpected_message",
+    20: "bad_record_mac",
+    22: "record_overflow",
+    40: "handshake_failure",
+    42: "bad_certificate",
+    43: "unsupported_certificate",
+    44: "certificate_revoked",
+    45: "certificate_expired",
+    46: "certificate_unknown",
+    47: "illegal_parameter",
+    48: "unknown_ca",
+    49: "access_denied",
+    50: "decode_error",
+    51: "decrypt_error",
+    70: "protocol_version",
+    71: "insufficient_security",
+    80: "internal_error",
+    86: "inappropriate_fallback",
+    90: "user_canceled",
+    100: "no_renegotiation",
+    109: "missing_extension",
+    110: "unsupported_extension",
+    112: "unrecognized_name",
+    113: "bad_certificate_status_response",
+    115: "unknown_psk_identity",
+    116: "certificate_required",
+    120: "no_application_protocol",
+}
+NUMBERS = {name: number for number, name in NAMES.items()}
+
+_MEANINGS = {
+    "certificate_required": ("it requires a client certificate and got none",),
+    "handshake_failure": (
+        "no protocol version, cipher suite or signature algorithm in common",
+        "in TLS 1.2: it requires a client certificate and got none",
+    ),
+    "unknown_ca": (
+        "it does not trust the authority that issued the certificate",
+        "an intermediate certificate is missing from the chain that was sent",
+        "it requires a revocation list that it does not have",
+    ),
+    "certificate_expired": (
+        "the certificate, or one of its chain, has expired by the other side's clock",
+        "a revocation list on the other side has expired",
+    ),
+    "certificate_revoked": ("the certificate, or one of its chain, is revoked",),
+    "bad_certificate": (
+        "the certificate is not valid yet by the other side's clock",
+        "the certificate does not carry the name that was asked for",
+        "the certificate is malformed, or its key or signature is too weak",
+    ),
+    "unsupported_certificate": (
+        "the certificate is not for this purpose (extended key usage)",
+        "its key type is not accepted",
+    ),
+    "certificate_unknown": (
+        "the other side's policy does not let this identity in",
+        "it could not check the certificate's revocation",
+        "the certificate breaks a rule that has no alert of its own",
+    ),
+    "access_denied": ("the certificate is good, and the policy does not let this identity in",),
+    "decrypt_error": ("the certificate's signature, or the proof of its key, does not verify",),
+    "protocol_version": ("no TLS version in common",),
+    "insufficient_security": ("the other side demands stronger algorithms",),
+    "unrecognized_name": ("the other side serves nothing under this server name",),
+    "no_application_protocol": ("no application protocol (ALPN) in common",),
+    "internal_error": ("the other side failed by itself; its log says why",),
+}
+_ABOUT_OUR_CERTIFICATE = frozenset(
+    {
+        "unknown_ca",
+        "certificate_expired",
+        "certificate_revoked",
+        "bad_certificate",
+        "unsupported_certificate",
+        "certificate_unknown",
+        "access_denied",
+        "decrypt_error",
+    }
+)
+
+
+def name_of(number: int) -> str:
+    """The registered name of an alert, or `alert 77` for one without."""
+    return NAMES.get(number, f"alert {number}")
+
+
+def meanings_of(name: str) -> tuple[str, ...]:
+    """What this alert can mean, the likeliest first; never empty."""
+    return _MEANINGS.get(name, ("the other side saw a protocol error",))
+
+
+class AlertReceived(PeerRefused):
+    """The other side ended the connection with a fatal alert.
+
+    `presented` is what we showed it (a short description of our certificate, or None); `accepted` are
+    the authorities it said it accepts, empty when it named none.
+    """
+
+    spec = "RFC 8446 §6.2"
+
+    def __init__(
+        self,
+        alert: str,
+        step: Step,
+        role: str,
+        presented: str | None,
+        accepted: tuple[str, ...] = (),
+        target: str | None = None,
+    ) -> None:
+        super().__init__(alert, step, role, presented, accepted, target)
+        self.alert, self.step, self.role = alert, step, role
+        self.presented, self.accepted, self.target = presented, accepted, target
+
+    @property
+    def code(self) -> str:  # type: ignore[override]
+        return f"refused_{self.alert.replace(' ', '_')}"
+
+    @property
+    def meanings(self) -> tuple[str, ...]:
+        """What it can mean, given what we presented."""
+        found = meanings_of(self.alert)
+        if self.alert == "handshake_failure" and self.step is Step.SERVER_CHECKS and self.presented is None:
+            return (*reversed(found),)
+        return found
+
+    def __str__(self) -> str:
+        who = {"client": "the server", "server": "the client"}[self.role]
+        where = f" {self.target}" if self.target else ""
+        return (
+            f"{who}{where} refused us with the TLS alert {self.alert} "
+            f"in step {self.step.value} ({self.step.title}): {self.meanings[0]}"
+        )
+
+    @property
+    def remedy(self) -> str:
+        if self.presented is None and self.role == "client" and self.step is Step.SERVER_CHECKS:
+            wanted = f" issued by {' or '.join(self.accepted)}" if self.accepted else ""
+            return f"present a client certificate{wanted}: pass --identity DIR (or identity= in code)"
+        if self.alert in _ABOUT_OUR_CERTIFICATE and self.presented is not None:
+            accepted = f"; it accepts certificates issued by {', '.join(self.accepted)}" if self.accepted else ""
+            return (
+                f"we presented {self.presented}{accepted}; its own log has the exact reason, "
+                "and `twoway policy test` answers for a policy of ours"
+            )
+        return "the other side's log has the exact reason"
+
+    @property
+    def evidence(self) -> dict[str, object]:
+        return {
+            "alert": self.alert,
+            "step": int(self.step),
+            "role": self.role,
+            "presented": self.presented,
+            "accepted_authorities": list(self.accepted),
+            "can_mean": list(self.meanings),
+        }

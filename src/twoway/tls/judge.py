@@ -1,0 +1,203 @@
+"""Judges the other side inside the handshake, so that a refusal is an alert and nothing else goes out.
+
+OpenSSL builds and verifies the chain; these two callbacks add what it does not know: revocation,
+host name and policy in a full handshake, and all of it again when a session is resumed, where OpenSSL
+would ask nobody (rule: resumption never skips a check). Both fail closed: an exception in here refuses.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+
+from twoway.errors import PeerUntrusted, TwowayError
+from twoway.tls import alerts, library
+from twoway.tls.faults import TicketElsewhere
+from twoway.tls.library import ffi, lib
+from twoway.trust import CertificateExpired, CertificateRevoked, HostnameMismatch, untrusted
+
+if TYPE_CHECKING:
+    from twoway.tls.session import Session
+
+Chain = tuple[x509.Certificate, ...]
+
+# SSL* -> the session that it belongs to, while its handshake runs.
+handshakes: weakref.WeakValueDictionary[Any, Session] = weakref.WeakValueDictionary()
+
+_REFUSED, _ACCEPTED = 0, 1
+
+
+class ChainCache:
+    """Chains that verified in this generation, so that a certificate is parsed once; bounded, thread-safe.
+
+    Keyed by what OpenSSL verified, byte for byte. It saves parsing only: revocation, dates and policy are
+    judged anew for every connection.
+    """
+
+    def __init__(self, size: int = 4096) -> None:
+        self._size = size
+        self._chains: OrderedDict[tuple[bytes, ...], Chain] = OrderedDict()
+        self._by_leaf: dict[bytes, tuple[bytes, ...]] = {}
+        self._lock = Lock()
+
+    def chain_of(self, pointers: list[Any]) -> Chain:
+        key = tuple(library.sha256_of(pointer) for pointer in pointers)
+        with self._lock:
+            chain = self._chains.get(key)
+            if chain is not None:
+                self._chains.move_to_end(key)
+                return chain
+        chain = tuple(library.to_certificate(pointer) for pointer in pointers)
+        with self._lock:
+            self._chains[key] = chain
+            self._by_leaf[key[0]] = key
+            if len(self._chains) > self._size:
+                old, _ = self._chains.popitem(last=False)
+                if self._by_leaf.get(old[0]) == old:
+                    del self._by_leaf[old[0]]
+        return chain
+
+    def chain_of_leaf(self, leaf: bytes) -> Chain | None:
+        """The chain that verified last for a leaf with this SHA-256, or None when it was evicted."""
+        with self._lock:
+            key = self._by_leaf.get(leaf)
+            return self._chains.get(key) if key is not None else None
+
+    def intermediates(self) -> Chain:
+        """All issuers that this generation has seen, to rebuild an evicted chain with."""
+        with self._lock:
+            chains = list(self._chains.values())
+        return tuple({certificate for chain in chains for certificate in chain[1:]})
+
+
+@ffi.callback("int(int, X509_STORE_CTX *)", error=_REFUSED)
+def on_verify(accepted: int, store_context: Any) -> int:
+    """OpenSSL's verify callback: called for every certificate of the chain, leaf last."""
+    ssl = lib.X509_STORE_CTX_get_ex_data(store_context, lib.SSL_get_ex_data_X509_STORE_CTX_idx())
+    session = handshakes.get(ssl)
+    if session is None:
+        return _REFUSED
+    depth = lib.X509_STORE_CTX_get_error_depth(store_context)
+    if accepted and depth:
+        return _ACCEPTED
+    if session.failure is not None:
+        return _REFUSED
+    try:
+        with library.OwnedChain(store_context) as pointers:
+            chain = session.context.chains.chain_of(pointers) if pointers else ()
+            if not accepted:
+                error = lib.X509_STORE_CTX_get_error(store_context)
+                _refuse(session, _explained(session, error, depth, chain), chain, ssl)
+                return _REFUSED
+            session.judge(chain)
+    except TwowayError as fault:
+        _refuse(session, fault, chain, ssl)
+        lib.X509_STORE_CTX_set_error(store_context, _verify_error(fault))
+        return _REFUSED
+    except BaseException as fault:  # noqa: BLE001 - nothing may pass through C code; the session re-raises it
+        _refuse(session, fault, (), ssl)
+        lib.X509_STORE_CTX_set_error(store_context, library.VERIFY_ERROR_OTHER)
+        return _REFUSED
+    return _ACCEPTED
+
+
+@ffi.callback("int(SSL *, int *, void *)", error=lib.SSL_TLSEXT_ERR_ALERT_FATAL)
+def on_server_name(ssl: Any, alert: Any, _: Any) -> int:
+    """OpenSSL's server-name callback: on a server it runs after a ticket was opened and before it counts."""
+    session = handshakes.get(ssl)
+    if session is None:
+        return int(lib.SSL_TLSEXT_ERR_ALERT_FATAL)
+    session.hello_seen = True
+    if not lib.SSL_session_reused(ssl):
+        return int(lib.SSL_TLSEXT_ERR_OK)
+    try:
+        _judge_resumed(session, ssl)
+    except BaseException as fault:  # noqa: BLE001 - as above
+        session.failure = fault
+        session.alert_sent = _alert(fault)
+        alert[0] = session.alert_sent
+        return int(lib.SSL_TLSEXT_ERR_ALERT_FATAL)
+    return int(lib.SSL_TLSEXT_ERR_OK)
+
+
+def _judge_resumed(session: Session, ssl: Any) -> None:
+    """Make every check of a full handshake again for the peer that a ticket names."""
+    shown = lib.SSL_get_servername(ssl, 0)
+    shown_to = ffi.string(shown) if shown != library.NULL else None
+    made_for = library.session_hostname(lib.SSL_get_session(ssl))
+    if made_for != shown_to:
+        raise TicketElsewhere(
+            made_for.decode("ascii", "replace") if made_for else None,
+            shown_to.decode("ascii", "replace") if shown_to else None,
+        )
+    pointer = lib.SSL_get_peer_certificate(ssl)
+    if pointer == library.NULL:
+        session.judge_nobody()
+        return
+    try:
+        leaf = library.sha256_of(pointer)
+        chain = session.context.chains.chain_of_leaf(leaf)
+        if chain is None:
+            chain = session.context.rebuild(library.to_certificate(pointer))
+    finally:
+        lib.X509_free(pointer)
+    session.presented = chain
+    session.judge(chain)
+
+
+def _explained(session: Session, error: int, depth: int, chain: Chain) -> PeerUntrusted:
+    trust = session.context.trust
+    assert trust is not None
+    return untrusted(
+        error,
+        depth,
+        chain,
+        trust,
+        purpose=session.context.peer_purpose,
+        now=session.context.now(),
+        hostname=session.server_name,
+    )
+
+
+def _refuse(session: Session, fault: BaseException, chain: Chain, ssl: Any) -> None:
+    session.failure = fault
+    session.presented = chain or session.presented
+    lib.SSL_set_info_callback(ssl, on_info)
+
+
+@ffi.callback("void(const SSL *, int, int)")
+def on_info(ssl: Any, where: int, value: int) -> None:
+    """Set only once a refusal is certain: notes which alert goes out for it."""
+    if where & lib.SSL_CB_WRITE_ALERT == lib.SSL_CB_WRITE_ALERT:
+        session = handshakes.get(ssl)
+        if session is not None:
+            session.alert_sent = value & 0xFF
+
+
+def _verify_error(fault: TwowayError) -> int:
+    """The OpenSSL verify error whose alert tells our refusal best."""
+    if isinstance(fault, CertificateRevoked):
+        return int(lib.X509_V_ERR_CERT_REVOKED)
+    if isinstance(fault, CertificateExpired):
+        return int(lib.X509_V_ERR_CERT_HAS_EXPIRED)
+    if isinstance(fault, HostnameMismatch):
+        return int(lib.X509_V_ERR_HOSTNAME_MISMATCH)
+    # A missing or stale revocation list and a policy's no have no alert of their own on this path:
+    # certificate_unknown, never unknown_ca, which would send people after the wrong fault.
+    return int(library.VERIFY_ERROR_OTHER)
+
+
+def _alert(fault: BaseException) -> int:
+    if isinstance(fault, CertificateRevoked):
+        return alerts.NUMBERS["certificate_revoked"]
+    if isinstance(fault, CertificateExpired):
+        return alerts.NUMBERS["certificate_expired"]
+    if isinstance(fault, TicketElsewhere):
+        return alerts.NUMBERS["unrecognized_name"]
+    if isinstance(fault, TwowayError):
+        return alerts.NUMBERS["certificate_unknown"]
+    return alerts.NUMBERS["internal_error"]

@@ -1,0 +1,95 @@
+"""A refusal as a record: whom we turned away, in which step, for which reason, and what would help."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from twoway.credential import display_name, fingerprint_of, names_of
+from twoway.errors import TwowayError
+from twoway.steps import Step
+from twoway.tls.alerts import name_of
+
+if TYPE_CHECKING:
+    from twoway.tls.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One connection that did not come to be, told once; frozen.
+
+    `presented` is the chain as far as it links up from the leaf. Certificates are public; nothing secret
+    of either side is in here.
+    """
+
+    id: str
+    at: datetime
+    by: str
+    address: str | None
+    server_name: str | None
+    step: Step
+    code: str
+    reason: str
+    remedy: str
+    alert: str | None
+    presented: tuple[dict[str, object], ...]
+    evidence: dict[str, object]
+
+    @classmethod
+    def of(cls, fault: BaseException, session: Session, *, now: datetime | None = None) -> Refusal:
+        """Tell why `session` failed. An error of our own making is told as what it is."""
+        known = isinstance(fault, TwowayError)
+        return cls(
+            id=secrets.token_hex(6),
+            at=now or datetime.now(UTC),
+            by="peer" if known and fault.code.startswith("refused_") else "us",  # type: ignore[attr-defined]
+            address=session.address,
+            server_name=session.server_name,
+            step=(fault.step if isinstance(fault, TwowayError) else None) or session.step,
+            code=fault.code if isinstance(fault, TwowayError) else "internal_error",
+            reason=str(fault) if known else f"{type(fault).__name__}: {fault}",
+            remedy=fault.remedy if isinstance(fault, TwowayError) else "this is a fault of twoway: please report it",
+            alert=name_of(session.alert_sent) if session.alert_sent is not None else None,
+            presented=tuple(_told(certificate) for certificate in session.presented),
+            evidence=fault.evidence if isinstance(fault, TwowayError) else {},
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """The record, ready for JSON; times are RFC 3339 in UTC."""
+        return {
+            "event": "refused",
+            "id": self.id,
+            "at": self.at.isoformat(timespec="milliseconds"),
+            "by": self.by,
+            "address": self.address,
+            "server_name": self.server_name,
+            "step": int(self.step),
+            "step_title": self.step.title,
+            "code": self.code,
+            "reason": self.reason,
+            "remedy": self.remedy,
+            "alert": self.alert,
+            "presented": list(self.presented),
+            "evidence": self.evidence,
+        }
+
+    def as_line(self) -> str:
+        """The record as one line of JSON: control characters from certificates are escaped."""
+        return json.dumps(self.as_dict(), ensure_ascii=True, default=str)
+
+
+def _told(certificate: x509.Certificate) -> dict[str, object]:
+    return {
+        "subject": display_name(certificate.subject),
+        "issuer": display_name(certificate.issuer),
+        "serial": f"{certificate.serial_number:x}",
+        "not_before": certificate.not_valid_before_utc.isoformat(),
+        "not_after": certificate.not_valid_after_utc.isoformat(),
+        "names": names_of(certificate).as_dict(),
+        "fingerprint": fingerprint_of(certificate),
+    }

@@ -1,0 +1,109 @@
+"""What a listener or a caller is configured with: one frozen value, checked when it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from twoway.credential import Credential
+from twoway.errors import UsageError
+from twoway.names import BadName, parse_dns_name
+from twoway.trust import Policy, Trust
+
+Clients = Literal["required", "optional", "none"]
+Version = Literal["TLSv1.2", "TLSv1.3"]
+VERSIONS: dict[str, int] = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+
+# RFC 9325 §4.2: in TLS 1.2 only forward-secret AEAD suites. TLS 1.3 suites are the library's default.
+TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+TICKET_SECONDS = 3600
+
+
+def _check_versions(minimum: str, maximum: str) -> None:
+    for version in (minimum, maximum):
+        if version not in VERSIONS:
+            raise UsageError(
+                f"no such TLS version: {version}", f"choose one of {', '.join(VERSIONS)} (RFC 8996 retired the rest)"
+            )
+    if VERSIONS[minimum] > VERSIONS[maximum]:
+        raise UsageError(
+            f"the minimum version {minimum} is above the maximum version {maximum}", "swap the two versions"
+        )
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Everything that decides who is let in and what they are shown; immutable.
+
+    `clients` says whether a client certificate is required (the default), optional or not asked for.
+    `trust` defaults to the anchors and revocation lists beside the credential (its `ca.pem`, `crl.pem`).
+    `names` maps a server name (exact, or `*.example.org`) to the settings that hold under that name; each
+    has a TLS context, and so session tickets, of its own.
+
+    Raises UsageError when the parts do not fit together. Not checked here: whether the credential's
+    certificate carries the names it is served under.
+    """
+
+    credential: Credential
+    trust: Trust | None = None
+    policy: Policy = field(default_factory=Policy.anyone_proven)
+    clients: Clients = "required"
+    alpn: tuple[str, ...] = ("http/1.1",)
+    minimum_version: Version = "TLSv1.2"
+    maximum_version: Version = "TLSv1.3"
+    groups: str | None = None
+    ticket_seconds: int = TICKET_SECONDS
+    names: tuple[tuple[str, ServerSettings], ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_versions(self.minimum_version, self.maximum_version)
+        if self.clients not in ("required", "optional", "none"):
+            raise UsageError(
+                f"clients={self.clients!r} is not a way to ask for certificates",
+                "choose required, optional or none",
+            )
+        if self.trust is None and self.clients != "none":
+            object.__setattr__(self, "trust", trust_of(self.credential))
+        for name, inner in self.names:
+            if inner.names:
+                raise UsageError(f"the settings for {name} have names of their own", "list every name once")
+            try:
+                parse_dns_name(name)
+            except BadName as error:
+                raise UsageError(f"{name} is not a server name: {error}", "use a DNS name such as api.example.org") from error
+
+
+@dataclass(frozen=True)
+class ClientSettings:
+    """Whom a caller believes and what it presents; immutable.
+
+    `credential` may be None: one-way TLS. `trust` defaults to the anchors beside the credential.
+    `policy` may narrow which proven servers are talked to; None asks only for the right name.
+    """
+
+    credential: Credential | None = None
+    trust: Trust | None = None
+    policy: Policy | None = None
+    alpn: tuple[str, ...] = ("http/1.1",)
+    minimum_version: Version = "TLSv1.2"
+    maximum_version: Version = "TLSv1.3"
+    groups: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_versions(self.minimum_version, self.maximum_version)
+        if self.trust is None:
+            if self.credential is None:
+                raise UsageError(
+                    "no authority to trust was given", "pass trust= (a bundle of CA certificates) or identity="
+                )
+            object.__setattr__(self, "trust", trust_of(self.credential))
+
+
+def trust_of(credential: Credential) -> Trust:
+    """The trust that lies beside a credential; raises UsageError when there is none."""
+    if not credential.anchors:
+        raise UsageError(
+            f"the identity {credential.describe()} has no ca.pem, so nobody is trusted",
+            "put the authority's certificate into ca.pem beside it, or pass trust=",
+        )
+    return Trust(credential.anchors, credential.crls)

@@ -1,0 +1,1 @@
+"""TLS bytes to facts; pure."""
