@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 
 import click
@@ -73,8 +74,12 @@ def _lower(sentence: str) -> str:
 def _stdout_is_gone() -> bool:
     """Tell whether the reader of our output left (`twoway ca list | head`), and keep the exit quiet then."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+        descriptor = sys.stdout.fileno()
+    except (OSError, AttributeError):  # not a real file
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)  # errors are always reported
+    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    return True
