@@ -1,0 +1,117 @@
+"""The tables of an authority's store.
+
+Times are whole seconds since 1970 UTC; serials and SHA-256 fingerprints are lower-case hex without separators.
+`VERSION` names the newest migration: a fresh store is made from these tables, an older one is migrated.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+VERSION = "0001"
+
+metadata = MetaData()
+
+# The authority's own certificates. The root's `parent` is itself.
+issuers = Table(
+    "issuers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("role", Text, nullable=False),  # root | issuing
+    Column("parent", Integer, nullable=False),
+    Column("serial", Text, nullable=False, unique=True),
+    Column("certificate", LargeBinary, nullable=False),
+    Column("key_file", Text, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    Column("current", Boolean, nullable=False),  # one root and one issuing CA sign at a time
+    Column("revoked_at", BigInteger),
+    Column("reason", Text),
+    Column("changes", BigInteger, nullable=False),  # counts what the next CRL has to say differently
+    Column("crl_number", BigInteger, nullable=False),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("issuer", Integer, ForeignKey("issuers.id"), nullable=False),
+    Column("serial", Text, nullable=False, unique=True),
+    Column("fingerprint", Text, nullable=False, unique=True),
+    Column("common_name", Text),
+    Column("profile", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("not_before", BigInteger, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    Column("renews", Text),  # the serial of the certificate that this one follows
+    Column("certificate", LargeBinary, nullable=False),
+    Index("certificates_by_common_name", "common_name"),
+    Index("certificates_by_end", "not_after"),
+)
+
+# One row for each subject alternative name.
+names = Table(
+    "names",
+    metadata,
+    Column("value", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("serial", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+# Apart from the certificates, so that a CRL reads these rows and nothing else.
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("serial", Text, nullable=False, unique=True),
+    Column("issuer", Integer, nullable=False),
+    Column("revoked_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+)
+
+# The newest CRL of each issuer.
+crls = Table(
+    "crls",
+    metadata,
+    Column("issuer", Integer, ForeignKey("issuers.id"), primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("this_update", BigInteger, nullable=False),
+    Column("next_update", BigInteger, nullable=False),
+    Column("covers", BigInteger, nullable=False),  # the count of issuers.changes that it has seen
+    Column("crl", LargeBinary, nullable=False),
+)
+
+# `hash` is SHA-256 over the previous row's hash and this row: see audit.py.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
+# A CA's signature over the head of the audit log as it was at that row.
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("row", Integer, primary_key=True, autoincrement=False),
+    Column("hash", Text, nullable=False),
+    Column("issuer", Integer, ForeignKey("issuers.id"), nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+)

@@ -1,0 +1,85 @@
+"""One write transaction: rows are gathered, chained into the audit log, and inserted together."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+from sqlalchemy import Table, insert, select
+from sqlalchemy.engine import Connection, CursorResult
+from sqlalchemy.sql import Executable
+
+from twoway.authority import audit, schema
+
+T = TypeVar("T")
+
+
+class Transaction:
+    """What a piece of work may do to the store while it holds the write lock."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._pending: dict[Table, list[dict[str, object]]] = {}
+        self._head: audit.Head | None = None
+        self._known: dict[Hashable, Any] = {}
+        self.writes = 0
+
+    @property
+    def head(self) -> audit.Head:
+        """The last row of the audit log, counting what this transaction adds."""
+        if self._head is None:
+            newest = select(schema.audit.c.id, schema.audit.c.hash).order_by(schema.audit.c.id.desc()).limit(1)
+            row = self._connection.execute(newest).first()
+            self._head = audit.Head(row.id, row.hash) if row else audit.START
+        return self._head
+
+    def add(self, table: Table, **row: object) -> None:
+        """Insert a row, together with the others of this transaction."""
+        self.writes += 1
+        self._pending.setdefault(table, []).append(row)
+
+    def record(
+        self, act: str, subject: str, *, actor: str, at: datetime.datetime, **detail: object
+    ) -> audit.Row:
+        """Append a row to the audit log."""
+        row = audit.chained(self.head, at, actor, act, subject, detail)
+        self._head = audit.Head(row.id, row.hash)
+        self.add(
+            schema.audit,
+            id=row.id,
+            at=row.at,
+            actor=row.actor,
+            act=row.act,
+            subject=row.subject,
+            detail=row.detail,
+            hash=row.hash,
+        )
+        return row
+
+    def execute(self, statement: Executable) -> CursorResult[Any]:
+        """Run a statement after everything that was added so far. Use `read` for one that changes nothing."""
+        self.writes += 1
+        return self.read(statement)
+
+    def read(self, statement: Executable) -> CursorResult[Any]:
+        """Run a query that sees everything that was added so far."""
+        self.flush()
+        return self._connection.execute(statement)  # type: ignore[return-value]
+
+    def once(self, key: Hashable, question: Callable[[Connection], T]) -> T:
+        """The answer to a question that is the same for every piece of work in this transaction."""
+        if key not in self._known:
+            self._known[key] = question(self._connection)
+        answer: T = self._known[key]
+        return answer
+
+    def forget(self, key: Hashable) -> None:
+        """Ask again next time: this transaction has changed the answer."""
+        self._known.pop(key, None)
+
+    def flush(self) -> None:
+        """Send what was gathered to the database."""
+        pending, self._pending = self._pending, {}
+        for table, rows in pending.items():
+            self._connection.execute(insert(table), rows)
