@@ -25,14 +25,14 @@ check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python tools/check_sources.py
-	@$(BIN)/python tools/check_docs.py
+	@$(BIN)/python -m tools.check_sources
+	@$(BIN)/python -m tools.check_docs
 
 bench: $(READY)
 	@$(BIN)/python -m bench $(ARGS)
 
 docs: $(READY)
-	@$(BIN)/python tools/check_docs.py
+	@$(BIN)/python -m tools.check_docs
 
 lock:
 	@tools/lock

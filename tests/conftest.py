@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
@@ -77,6 +78,14 @@ def run_twoway() -> Command:
         )
 
     return run
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port of loopback that nobody listened on a moment ago; prefer port 0 where a server can say it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

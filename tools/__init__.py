@@ -1,0 +1,1 @@
+"""Checks that `make check` runs, and the script that pins the dependencies."""
