@@ -5,11 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check bench docs lock clean
+.PHONY: help demo test check lint types layers sources docs bench lock clean
 help:
 	@echo "make demo   the whole story on this machine, on real sockets"
 	@echo "make test   every test: fast ones first, then third-party judges, then browsers"
-	@echo "make check  lint, types, layers, documentation"
+	@echo "make check  lint, types, layers, sources, docs; each is a target of its own"
 	@echo "make bench  the side-by-side benchmarks (all, or: make bench ARGS='NAME …')"
 	@echo "make docs   check that every link and every cited place in the documentation exists"
 	@echo "make lock   pin the dependencies of pyproject.toml anew in constraints.txt"
@@ -20,13 +20,20 @@ demo: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
-check: $(READY)
+check: lint types layers sources docs
+
+lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+types: $(READY)
 	@$(BIN)/mypy
+
+layers: $(READY)
 	@$(BIN)/lint-imports
+
+sources: $(READY)
 	@$(BIN)/python -m tools.check_sources
-	@$(BIN)/python -m tools.check_docs
 
 bench: $(READY)
 	@$(BIN)/python -m bench $(ARGS)
