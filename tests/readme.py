@@ -11,7 +11,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_BLOCK = re.compile(r"^```(python|console)((?: [\w=.-]+)*)[ ]*\n(.*?)^```[ ]*$", re.M | re.S)
+_BLOCK = re.compile(
+    r"(?:^<!-- run: (\S+)(?: (\S+))? -->\n)?^```(python|console)[ ]*\n(.*?)^```[ ]*$", re.M | re.S
+)
+_MARKS = ("", "client", "serve", "file", "fails", "skip")
 
 # Runs before every example: names below .example are this machine.
 _SITE = """
@@ -26,24 +29,25 @@ socket.getaddrinfo = getaddrinfo
 
 @dataclass(frozen=True)
 class Block:
-    """One example: its language, what its first line says about it, its text and its line in the document."""
+    """One example: its language and text, how it is marked, and its line in the document."""
 
     language: str
-    options: dict[str, str]
     text: str
     line: int
+    mark: str = ""
+    argument: str = ""
 
 
 def blocks(document: str) -> list[Block]:
-    return [
-        Block(
-            match[1],
-            dict((word + "=").split("=")[:2] for word in match[2].split()),
-            match[3],
-            document.count("\n", 0, match.start()) + 1,
-        )
-        for match in _BLOCK.finditer(document)
-    ]
+    """Find every example; raises ValueError for a mark that means nothing."""
+    found = []
+    for match in _BLOCK.finditer(document):
+        mark, argument, language, text = match.groups(default="")
+        line = document.count("\n", 0, match.start(3)) + 1
+        if mark not in _MARKS:
+            raise ValueError(f"line {line}: there is no mark {mark!r}; there are {', '.join(_MARKS[1:])}")
+        found.append(Block(language, text, line, mark, argument))
+    return found
 
 
 @dataclass
@@ -66,14 +70,14 @@ class Workplace:
 
     def run(self, block: Block) -> None:
         """Run one example; raises AssertionError with what it printed when it does not do what it shows."""
-        if "skip" in block.options:
+        if block.mark == "skip":
             return
         if block.language == "console":
             self._transcript(block)
-        elif "file" in block.options:
-            (self.directory / block.options["file"]).write_text(block.text)
-        elif "serve" in block.options:
-            self._start([sys.executable, "-c", block.text], int(block.options["serve"]))
+        elif block.mark == "file":
+            (self.directory / block.argument).write_text(block.text)
+        elif block.mark == "serve":
+            self._start([sys.executable, "-c", block.text], block)
         else:
             done = self._finish([sys.executable, "-c", block.text])
             assert done.returncode == 0, done.stdout
@@ -87,11 +91,12 @@ class Workplace:
         shown = re.split(r"^\$ ", block.text, flags=re.M)[1:]
         for number, part in enumerate(shown, 1):
             command, _, expected = re.sub(r"\\\n\s*", "", part).partition("\n")
-            if "serve" in block.options and number == len(shown):
-                self._start(["bash", "-c", f"exec {command}"], int(block.options["serve"]))
+            last = number == len(shown)
+            if block.mark == "serve" and last:
+                self._start(["bash", "-c", f"exec {command}"], block)
                 return
             done = self._finish(["bash", "-c", command])
-            wanted = int(block.options.get("fails", 0)) if number == len(shown) else 0
+            wanted = int(block.argument) if block.mark == "fails" and last else 0
             assert done.returncode == wanted, f"$ {command}\n{done.stdout}"
             if expected.strip():
                 pattern = ".*".join(map(re.escape, expected.strip().split("…")))
@@ -110,7 +115,8 @@ class Workplace:
             start_new_session=True,
         )
 
-    def _start(self, command: list[str], port: int) -> None:
+    def _start(self, command: list[str], block: Block) -> None:
+        port = int(block.argument or 8443)
         assert not _listens(port), f"port {port} is taken: the example cannot be run here"
         server = subprocess.Popen(
             command,

@@ -36,12 +36,19 @@ def only(text: str) -> Block:
     return block
 
 
-def test_blocks_are_found_with_their_line_and_options():
-    found = blocks("# A\n\n```python serve=8443\na\n```\n\n```text\nb\n```\n```console skip\n$ c\n```\n")
+def test_blocks_are_found_with_their_line_and_mark():
+    found = blocks(
+        "# A\n\n<!-- run: serve 8443 -->\n```python\na\n```\n\n```text\nb\n```\n```console\n$ c\n```\n"
+    )
     assert found == [
-        Block("python", {"serve": "8443"}, "a\n", 3),
-        Block("console", {"skip": ""}, "$ c\n", 10),
+        Block("python", "a\n", 4, "serve", "8443"),
+        Block("console", "$ c\n", 11),
     ]
+
+
+def test_a_mark_that_means_nothing_is_refused():
+    with pytest.raises(ValueError, match="line 2: there is no mark 'severe'; there are client, serve"):
+        blocks("<!-- run: severe -->\n```python\na\n```\n")
 
 
 @pytest.mark.parametrize(
@@ -50,10 +57,10 @@ def test_blocks_are_found_with_their_line_and_options():
         "```console\n$ echo one two\none …\n$ true\n```",
         "```console\n$ printf 'a\\nb\\nc\\n'\na\n…\nc\n```",
         "```console\n$ echo a \\\n    b\na b\n```",
-        "```console fails=3\n$ true\n$ exit 3\n```",
-        "```console skip\n$ false\n```",
+        "<!-- run: fails 3 -->\n```console\n$ true\n$ exit 3\n```",
+        "<!-- run: skip -->\n```console\n$ false\n```",
         "```python\nprint('fine')\n```",
-        "```python file=app.py\nnot python at all\n```",
+        "<!-- run: file app.py -->\n```python\nnot python at all\n```",
     ],
 )
 def test_an_example_that_does_what_it_shows_passes(workplace: Workplace, text: str):
@@ -66,7 +73,7 @@ def test_an_example_that_does_what_it_shows_passes(workplace: Workplace, text: s
         "```console\n$ echo one two\ntwo …\n```",
         "```console\n$ echo one; echo more\none\n```",
         "```console\n$ false\n```",
-        "```console fails=3\n$ exit 4\n```",
+        "<!-- run: fails 3 -->\n```console\n$ exit 4\n```",
         "```python\nraise SystemExit(1)\n```",
     ],
 )
@@ -78,7 +85,7 @@ def test_an_example_that_does_something_else_fails(workplace: Workplace, text: s
 def test_a_server_runs_until_the_end_and_its_names_lead_here(workplace: Workplace, unused_port: int):
     serve = "import http.server as h\nh.HTTPServer(('127.0.0.1', PORT), h.SimpleHTTPRequestHandler).serve_forever()"
     call = "import urllib.request as u\nassert u.urlopen('http://api.acme.example:PORT/').status == 200"
-    for text in (f"```python serve=PORT\n{serve}\n```", f"```python\n{call}\n```"):
+    for text in (f"<!-- run: serve PORT -->\n```python\n{serve}\n```", f"```python\n{call}\n```"):
         workplace.run(only(text.replace("PORT", str(unused_port))))
     (server,) = workplace.servers
     assert server.poll() is None
@@ -86,4 +93,6 @@ def test_a_server_runs_until_the_end_and_its_names_lead_here(workplace: Workplac
 
 def test_a_server_that_ends_at_once_is_told_with_its_words(workplace: Workplace, unused_port: int):
     with pytest.raises(AssertionError, match="no such port"):
-        workplace.run(only(f"```python serve={unused_port}\nraise SystemExit('no such port')\n```"))
+        workplace.run(
+            only(f"<!-- run: serve {unused_port} -->\n```python\nraise SystemExit('no such port')\n```")
+        )
