@@ -66,7 +66,10 @@ def identity_options(*, required: bool = True) -> Callable[[Callable[..., Any]],
             click.option("--key", type=_PATH, metavar="FILE", help="Private key (PEM, PKCS#8)."),
             click.option("--cert", type=_PATH, metavar="FILE", help="Certificate and intermediates (PEM)."),
             click.option(
-                "--identity", type=_PATH, metavar="DIR", help="Directory with cert.pem, key.pem and ca.pem."
+                "--identity",
+                type=_PATH,
+                metavar="DIR",
+                help="Directory with cert.pem, key.pem and ca.pem, or a PKCS#12 file.",
             ),
         ):
             decorated = option(decorated)
