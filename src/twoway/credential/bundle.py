@@ -1,0 +1,82 @@
+"""PKCS#12 (RFC 7292): key, certificate and chain in one encrypted file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    KeySerializationEncryption,
+    PrivateFormat,
+    pkcs12,
+)
+
+from twoway.credential.faults import BadKey, NoCertificateFound, NoKeyFound, UnsupportedKey, WrongPassphrase
+from twoway.credential.keys import KEY_TYPES, Passphrase, PrivateKey, bounded, key_type_of, resolve
+from twoway.errors import UsageError
+
+Compat = Literal["modern", "legacy"]
+
+
+def write_pkcs12(
+    key: PrivateKey,
+    chain: tuple[x509.Certificate, ...],
+    passphrase: Passphrase,
+    *,
+    compat: Compat = "modern",
+    friendly_name: str | None = None,
+) -> bytes:
+    """Key and chain as PKCS#12; the passphrase is required.
+
+    `modern` is PBES2 with AES-256 and a SHA-256 MAC. `legacy` is triple DES with a SHA-1 MAC, for what reads
+    nothing else (Android before 13, macOS before 15, Windows before 10 1809, Java before 8u301): it protects
+    the key badly, so give it a long passphrase and delete it after import. Raises UsageError, UnsupportedKey.
+    """
+    secret = resolve(passphrase)
+    if secret is None:
+        raise UsageError("a PKCS#12 file needs a passphrase", "pass one; without it most programs refuse the file")
+    name = friendly_name.encode() if friendly_name else None
+    try:
+        return pkcs12.serialize_key_and_certificates(
+            name, key, chain[0], chain[1:] or None, _encryption(secret, compat)  # type: ignore[arg-type]
+        )
+    except (TypeError, ValueError):
+        raise UnsupportedKey("PKCS#12", key_type_of(key), KEY_TYPES[:6]) from None
+
+
+def _encryption(secret: bytes, compat: str) -> KeySerializationEncryption:
+    if compat == "modern":
+        return BestAvailableEncryption(secret)
+    if compat != "legacy":
+        raise UsageError(f"no such PKCS#12 compatibility: {compat}", "choose modern or legacy")
+    return (
+        PrivateFormat.PKCS12.encryption_builder()
+        .kdf_rounds(20000)
+        .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
+        .hmac_hash(hashes.SHA1())  # noqa: S303 - what legacy readers know
+        .build(secret)
+    )
+
+
+def read_pkcs12(
+    data: bytes, passphrase: Passphrase, *, where: str = "memory"
+) -> tuple[PrivateKey, tuple[x509.Certificate, ...]]:
+    """Key and certificates (leaf first) of a PKCS#12; raises WrongPassphrase, BadKey, NoKeyFound and others."""
+    try:
+        bundle = pkcs12.load_pkcs12(data, resolve(passphrase))
+    except ValueError as error:
+        if "password" in str(error).lower() or "mac" in str(error).lower():
+            raise WrongPassphrase(where) from None
+        raise BadKey(where, "it is not PKCS#12, or broken") from None
+    except Exception:  # noqa: BLE001 - the parser raises many kinds; all mean the same here
+        raise BadKey(where, "it is not PKCS#12, or broken") from None
+    if bundle.key is None:
+        raise NoKeyFound(where)
+    if bundle.cert is None:
+        raise NoCertificateFound(where)
+    return bounded(bundle.key, where), (
+        bundle.cert.certificate,
+        *(extra.certificate for extra in bundle.additional_certs),
+    )
