@@ -21,7 +21,9 @@ def upgrade(connection: Connection, to: str = "head") -> None:
     """Run the migrations that are missing, in the transaction that `connection` is in."""
     scripts = _scripts()
     context = EnvironmentContext(
-        _config(), scripts, fn=lambda current, _: scripts._upgrade_revs(to, current)  # type: ignore[arg-type,return-value]
+        _config(),
+        scripts,
+        fn=lambda current, _: scripts._upgrade_revs(to, current),
     )
     with context:
         context.configure(connection=connection, transactional_ddl=True)

@@ -217,7 +217,9 @@ class NotIssuedHere(RequestRefused):
         self.presented, self.fingerprint = presented, fingerprint
 
     def __str__(self) -> str:
-        return f"the certificate of {self.presented} ({self.fingerprint[:16]}…) was not issued by this authority"
+        return (
+            f"the certificate of {self.presented} ({self.fingerprint[:16]}…) was not issued by this authority"
+        )
 
     @property
     def remedy(self) -> str:

@@ -48,12 +48,12 @@ class Store:
         return store
 
     @classmethod
-    def open(cls, path: Path, *, lock_wait: float = LOCK_WAIT) -> Store:
+    def open(cls, path: Path, *, lock_wait: float | None = None) -> Store:
         """The store at `path`, migrated to the newest schema when it is older.
 
         Raises StoreUnusable (no database, damaged, unreadable), StoreTooNew, StoreLocked.
         """
-        store = cls(path, lock_wait=lock_wait)
+        store = cls(path, lock_wait=LOCK_WAIT if lock_wait is None else lock_wait)
         try:
             with store._translated():
                 if (found := store._version()) != schema.VERSION:

@@ -29,7 +29,9 @@ class Transaction:
     def head(self) -> audit.Head:
         """The last row of the audit log, counting what this transaction adds."""
         if self._head is None:
-            newest = select(schema.audit.c.id, schema.audit.c.hash).order_by(schema.audit.c.id.desc()).limit(1)
+            newest = (
+                select(schema.audit.c.id, schema.audit.c.hash).order_by(schema.audit.c.id.desc()).limit(1)
+            )
             row = self._connection.execute(newest).first()
             self._head = audit.Head(row.id, row.hash) if row else audit.START
         return self._head
@@ -65,7 +67,7 @@ class Transaction:
     def read(self, statement: Executable) -> CursorResult[Any]:
         """Run a query that sees everything that was added so far."""
         self.flush()
-        return self._connection.execute(statement)  # type: ignore[return-value]
+        return self._connection.execute(statement)
 
     def once(self, key: Hashable, question: Callable[[Connection], T]) -> T:
         """The answer to a question that is the same for every piece of work in this transaction."""

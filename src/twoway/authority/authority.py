@@ -1,0 +1,427 @@
+"""The authority: it gives identities, takes them back, and remembers everything it did."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from cryptography import x509
+
+from twoway.authority import auditing, crl, directory, keys, records, request
+from twoway.authority.audit import Head, Row
+from twoway.authority.auditing import AuditReport
+from twoway.authority.cas import Cas
+from twoway.authority.constraints import Constraints
+from twoway.authority.faults import PassphraseNeeded
+from twoway.authority.founding import found
+from twoway.authority.issuance import Issuance, Order, asked_names, checked_common_name
+from twoway.authority.profiles import Profiles
+from twoway.authority.publishing import Publishing
+from twoway.authority.records import Record, State
+from twoway.authority.refusals import NoSuchCertificate, RenewalRefused, SelectorAmbiguous
+from twoway.authority.revocation import revoking
+from twoway.authority.root_key import RootKey
+from twoway.authority.store import Store
+from twoway.credential import Credential, PublicKey, certificate_pem, generate_key, key_type_of
+from twoway.errors import UsageError
+from twoway.names import Names
+
+if TYPE_CHECKING:
+    from twoway.trust import Trust
+
+Selector = str | int | Record | Credential | x509.Certificate
+Chain = tuple[x509.Certificate, ...]
+
+
+class Authority:
+    """A root, an issuing CA, and the memory of all they signed, in one directory.
+
+    Safe to use from several threads; several processes may have the same authority open. Keys are read when they
+    are first needed, so that what needs no key needs no passphrase either.
+    """
+
+    def __init__(
+        self, path: Path, store: Store, passphrase: keys.Passphrase, root_key_file: Path | None
+    ) -> None:
+        self.directory = path
+        self.requested_by = _login()
+        self._store = store
+        self._cas = Cas(path, store, passphrase, root_key_file)
+        self._profiles = Profiles(path / directory.PROFILES)
+        self._issuance = Issuance(store, self._cas, self._profiles, self.name)
+        self._publishing = Publishing(store, self._cas, self.requested_by)
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        name: str,
+        passphrase: keys.Passphrase = None,
+        no_passphrase: bool = False,
+        key_type: str = "p256",
+        root_days: float = 3650,
+        issuing_days: float = 1825,
+        now: datetime.datetime | None = None,
+        name_constraints: Constraints | Iterable[str] | None = None,
+    ) -> Authority:
+        """A new authority in a new directory, which appears whole or not at all.
+
+        `name` is the organisation in everything it signs. Without a passphrase the CA keys are stored unencrypted,
+        and a warning says so. `name_constraints` limits what it can ever certify: see Constraints. Raises
+        DirectoryTaken, DirectoryUnwritable, UsageError.
+        """
+        where = Path(path).absolute()
+        directory.check_free(where)
+        secret = b"" if no_passphrase else keys.resolve(passphrase)
+        if passphrase is not None and not no_passphrase and not secret:
+            raise PassphraseNeeded(str(where), True)
+        found(
+            where,
+            name=name,
+            passphrase=secret,
+            key_type=key_type,
+            root_days=root_days,
+            issuing_days=issuing_days,
+            constraints=Constraints.given(name_constraints),
+            actor=_login(),
+            now=_moment(now),
+        )
+        return cls.open(where, passphrase=secret)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        passphrase: keys.Passphrase = None,
+        root_key: str | os.PathLike[str] | None = None,
+        lock_wait: float | None = None,
+    ) -> Authority:
+        """The authority in that directory.
+
+        `passphrase` may be a callable, asked once when an encrypted key is first needed. `root_key` is the file of
+        a root's key that is kept offline. Raises NotAnAuthority, StoreUnusable, StoreTooNew, StoreLocked.
+        """
+        where = directory.existing(Path(path).absolute())
+        store = Store.open(where / directory.STORE, lock_wait=lock_wait)
+        try:
+            return cls(where, store, passphrase, Path(root_key).absolute() if root_key is not None else None)
+        except BaseException:
+            store.close()
+            raise
+
+    def close(self) -> None:
+        """Close the store. An authority that is forgotten without this loses nothing."""
+        self._store.close()
+
+    def __enter__(self) -> Authority:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- what it is
+
+    @property
+    def name(self) -> str:
+        """The organisation that the root's certificate names."""
+        return self._cas.organization
+
+    @property
+    def root_certificate(self) -> x509.Certificate:
+        return self._cas.root.certificate
+
+    @property
+    def issuing_certificate(self) -> x509.Certificate:
+        return self._cas.issuing.certificate
+
+    @property
+    def name_constraints(self) -> Constraints:
+        return self._cas.issuing.limits
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """The names of the profiles that can be asked for."""
+        return self._profiles.known()
+
+    def unlock(self) -> None:
+        """Read the issuing CA's key now, so that a wrong passphrase shows now."""
+        self._cas.signer(self._cas.issuing)
+
+    # -- issuing
+
+    def issue_server(self, name: str, **more: Unpack[Wishes]) -> Credential:
+        """An identity for a server that is found by `name`; see `issue`."""
+        return self.issue("server", name, **more)
+
+    def issue_client(self, name: str, **more: Unpack[Wishes]) -> Credential:
+        """An identity for a client; see `issue`."""
+        return self.issue("client", name, **more)
+
+    def issue_peer(self, name: str, **more: Unpack[Wishes]) -> Credential:
+        """An identity for a service that is both server and client; see `issue`."""
+        return self.issue("peer", name, **more)
+
+    def issue(
+        self,
+        profile: str,
+        name: str,
+        *,
+        dns: Iterable[str] = (),
+        ip: Iterable[str] = (),
+        uri: Iterable[str] = (),
+        email: Iterable[str] = (),
+        days: float | None = None,
+        key_type: str | None = None,
+        now: datetime.datetime | None = None,
+        requested_by: str | None = None,
+    ) -> Credential:
+        """A new key and a certificate for it, durably remembered before this returns.
+
+        The common name is `name`, which also becomes an alternative name of the kind that it looks like; the others
+        are added. Without `days` it lives for the profile's time, or as long as its issuer if that is shorter.
+        Raises a RequestRefused (profile, names, key type, lifetime), BadName, IssuerUnfit, or why the CA's key or
+        the store cannot be used.
+        """
+        rules = self._profiles[profile]
+        limits = self._cas.issuing.limits
+        common, names = asked_names(name, rules, limits, dns=dns, ip=ip, uri=uri, email=email)
+        kind = key_type or ("p256" if "p256" in rules.key_types else rules.key_types[0])
+        key = generate_key(kind)
+        who = requested_by or self.requested_by
+        order = Order(key.public_key(), common, names, profile, "issue", who, days)
+        return Credential(key, self._issuance.certify(order, _moment(now)), (self.root_certificate,))
+
+    def sign(
+        self,
+        csr: bytes | str,
+        *,
+        profile: str,
+        common_name: str | None = None,
+        names: Names | None = None,
+        days: float | None = None,
+        now: datetime.datetime | None = None,
+        requested_by: str | None = None,
+    ) -> Chain:
+        """The chain (leaf, issuing CA) for a signing request in PEM or DER.
+
+        Taken from the request are the public key, the common name and the alternative names; `common_name` and
+        `names` replace those. Everything else is the profile's. Raises what `read` in request.py raises, and what
+        `issue` raises.
+        """
+        asked = request.read(csr)
+        wanted = asked.names if names is None else names
+        common = common_name or asked.common_name
+        if common is not None:
+            common = checked_common_name(common, required=not wanted)
+        who = requested_by or self.requested_by
+        order = Order(asked.public_key, common, wanted, profile, "sign", who, days, ignored=asked.ignored)
+        return self._issuance.certify(order, _moment(now))
+
+    def renew(
+        self,
+        what: Selector,
+        *,
+        new_key: bool = True,
+        days: float | None = None,
+        allow_expired: bool = False,
+        now: datetime.datetime | None = None,
+        requested_by: str | None = None,
+    ) -> Credential:
+        """A new certificate with the names and the profile of an old one; with a new key of the same type, or
+        with the same one if `what` is the Credential that has it.
+
+        Raises what `renew_certificate` raises, and UsageError for the same key where there is none.
+        """
+        if new_key:
+            key = generate_key(key_type_of(self._one(what, _moment(now)).certificate.public_key()))
+        elif isinstance(what, Credential):
+            key = what.private_key
+        else:
+            raise UsageError(
+                "a renewal with the same key needs that key, and only the certificate was named",
+                "give the identity directory, or renew with a new key",
+            )
+        chain = self.renew_certificate(
+            what,
+            public_key=key.public_key(),
+            days=days,
+            allow_expired=allow_expired,
+            now=now,
+            requested_by=requested_by,
+        )
+        return Credential(key, chain, (self.root_certificate,))
+
+    def renew_certificate(
+        self,
+        what: Selector,
+        *,
+        public_key: PublicKey | None = None,
+        days: float | None = None,
+        allow_expired: bool = False,
+        now: datetime.datetime | None = None,
+        requested_by: str | None = None,
+    ) -> Chain:
+        """The chain of a renewed certificate, for its own public key or for `public_key`.
+
+        The old one is recognised byte for byte and stays valid until its end. The new one is judged by the profile
+        as it is today. Without `days` it lives as long as the old one did. Raises NotIssuedHere, NoSuchCertificate,
+        SelectorAmbiguous, RenewalRefused (revoked, on hold, expired), and what `issue` raises.
+        """
+        moment = _moment(now)
+        old = self._one(what, moment)
+        if old.state in ("revoked", "held") or (old.state == "expired" and not allow_expired):
+            word = {"revoked": "is revoked", "held": "is on hold", "expired": "has expired"}[old.state]
+            raise RenewalRefused(old.serial, word)
+        order = Order(
+            public_key or old.certificate.public_key(),  # type: ignore[arg-type]
+            old.common_name,
+            old.names,
+            old.profile,
+            "renew",
+            requested_by or self.requested_by,
+            days,
+            lifetime=old.not_after - old.not_before,
+            renews=old.serial,
+        )
+        return self._issuance.certify(order, moment)
+
+    # -- taking back
+
+    def revoke(
+        self,
+        what: Selector,
+        reason: str = "unspecified",
+        *,
+        every: bool = False,
+        now: datetime.datetime | None = None,
+        requested_by: str | None = None,
+    ) -> tuple[Record, ...]:
+        """Revoke a certificate, durably; the next CRL has it. What was revoked is returned as it was.
+
+        `reason` is one of RFC 5280 §5.3.1. A name that several certificates in use have raises SelectorAmbiguous,
+        or with `every` means them all. Also raises NoSuchCertificate, NotIssuedHere, ReasonUnknown, AlreadyRevoked,
+        NotOnHold.
+        """
+        moment = _moment(now)
+        found = self._in_use(what, moment) if every else (self._one(what, moment),)
+        for record in found:
+            self._store.write(revoking(record, reason, actor=requested_by or self.requested_by, now=moment))
+        return found
+
+    # -- remembering
+
+    def list(
+        self,
+        match: str | None = None,
+        *,
+        state: State | None = None,
+        profile: str | None = None,
+        expires_before: datetime.datetime | None = None,
+        limit: int | None = None,
+        now: datetime.datetime | None = None,
+    ) -> tuple[Record, ...]:
+        """The certificates that fit everything given, oldest first; `match` as in `find`."""
+        with self._store.read() as connection:
+            return records.search(
+                connection,
+                _moment(now),
+                match=match,
+                state=state,
+                profile=profile,
+                expires_before=expires_before,
+                limit=limit,
+            )
+
+    def find(self, match: Selector, *, now: datetime.datetime | None = None) -> tuple[Record, ...]:
+        """Every certificate with that name, alternative name, serial or fingerprint; `*` stands for anything."""
+        if isinstance(match, str):
+            return self.list(match, now=now)
+        if isinstance(match, int):
+            return self.list(format(match, "x"), now=now)
+        if isinstance(match, Record):
+            return self.list(match.serial, now=now)
+        with self._store.read() as connection:
+            return (records.by_certificate(connection, _moment(now), match),)
+
+    def show(self, what: Selector, *, now: datetime.datetime | None = None) -> Record:
+        """The one certificate that is meant: of several with a name, the one that is in use."""
+        return self._one(what, _moment(now))
+
+    # -- telling others
+
+    def crl_pem(self, *, now: datetime.datetime | None = None) -> bytes:
+        """The CRLs of the issuing CA and of the root, as PEM, one after the other; never stale. Raises CrlStuck."""
+        return b"".join(crl.pem(each) for each in self.crls(now=now))
+
+    def crls(self, *, now: datetime.datetime | None = None) -> tuple[bytes, ...]:
+        """The same as DER, the issuing CA's first. They are made anew after a revocation and at half their life."""
+        moment = _moment(now)
+        return tuple(self._publishing.current(ca, moment) for ca in self._cas.publishing(moment))
+
+    def trust(self, *, now: datetime.datetime | None = None) -> Trust:
+        """Whom an identity of this authority believes: its root, with the current CRLs."""
+        from twoway.trust import Trust  # it brings the TLS library, which issuing has no use for
+
+        lists = tuple(x509.load_der_x509_crl(each) for each in self.crls(now=now))
+        return Trust((self.root_certificate,), lists)
+
+    def trust_bundle_pem(self) -> bytes:
+        """The root's certificate: what everybody who is to believe this authority has to have."""
+        return certificate_pem(self.root_certificate)
+
+    # -- accounting for it
+
+    def audit(self, *, after: int = 0, limit: int | None = None) -> Iterator[Row]:
+        """The audit log from the row after `after` on, as it stands."""
+        return auditing.rows(self._store, after=after, limit=limit)
+
+    def verify_audit(self, expect: Head | None = None) -> AuditReport:
+        """Check the whole audit log offline; see `auditing.verify`. Raises AuditBroken with the first bad row."""
+        return auditing.verify(self._store, self.root_certificate, expect)
+
+    @property
+    def root_key(self) -> RootKey:
+        """What is done with the root's key: take it offline, and use it again."""
+        return RootKey(self.directory, self._store, self._cas, self._publishing, self.requested_by)
+
+    def _in_use(self, what: Selector, moment: datetime.datetime) -> tuple[Record, ...]:
+        found = self.find(what, now=moment)
+        if not found:
+            raise NoSuchCertificate(str(what))
+        return tuple(record for record in found if record.state in ("valid", "held")) or found[-1:]
+
+    def _one(self, what: Selector, moment: datetime.datetime) -> Record:
+        found = self._in_use(what, moment)
+        if len(found) > 1:
+            raise SelectorAmbiguous(str(what), tuple(record.serial for record in found))
+        return found[0]
+
+
+class Wishes(TypedDict, total=False):
+    """What `issue` takes besides a profile and a name."""
+
+    dns: Iterable[str]
+    ip: Iterable[str]
+    uri: Iterable[str]
+    email: Iterable[str]
+    days: float | None
+    key_type: str | None
+    now: datetime.datetime | None
+    requested_by: str | None
+
+
+def _moment(now: datetime.datetime | None) -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC) if now is None else now.astimezone(datetime.UTC)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

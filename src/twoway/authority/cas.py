@@ -1,0 +1,132 @@
+"""The authority's own CAs: a root, the issuing CA that signs now, and those that signed before it."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from sqlalchemy import select
+from sqlalchemy.engine import Row
+
+from twoway.authority import directory as files
+from twoway.authority import keys, schema
+from twoway.authority.constraints import Constraints
+from twoway.authority.faults import KeyFileMissing, NotAnAuthority, RootKeyOffline
+from twoway.authority.signing import Signer
+from twoway.authority.store import Store
+from twoway.credential import PrivateKey, display_name
+
+
+@dataclass(frozen=True, slots=True)
+class Ca:
+    """One CA as the store knows it. A CA is its key: renewed with the same key it stays the same CA."""
+
+    id: int
+    role: str
+    parent: int
+    certificate: x509.Certificate
+    key_file: str
+    current: bool
+    revoked_at: int | None
+    reason: str | None
+    limits: Constraints
+
+    @property
+    def name(self) -> str:
+        return display_name(self.certificate.subject)
+
+    @property
+    def serial(self) -> str:
+        return format(self.certificate.serial_number, "x")
+
+
+class Cas:
+    """The CAs of one authority, with their keys as they are needed."""
+
+    def __init__(
+        self, directory: Path, store: Store, passphrase: keys.Passphrase, root_key: Path | None
+    ) -> None:
+        self._directory = directory
+        self._store = store
+        self._passphrase = passphrase
+        self._root_key = root_key or directory / files.ROOT_KEY
+        self._lock = threading.Lock()
+        self._signers: dict[int, Signer] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the CAs again: another process may have renewed the issuing CA."""
+        with self._store.read() as connection:
+            rows = connection.execute(select(schema.issuers).order_by(schema.issuers.c.id)).all()
+        self.all = tuple(_ca(row) for row in rows)
+        self._signers = {}
+        roots = [ca for ca in self.all if ca.role == "root"]
+        issuing = [ca for ca in self.all if ca.role == "issuing" and ca.current]
+        if not roots or not issuing:
+            raise NotAnAuthority(str(self._directory), "a root or an issuing CA in its store")
+        self.root, self.issuing = roots[-1], issuing[-1]
+
+    @property
+    def organization(self) -> str:
+        """The authority's name: the O of its root."""
+        return str(self.root.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value)
+
+    def publishing(self, now: datetime.datetime) -> tuple[Ca, ...]:
+        """Those whose CRL somebody may still need: the issuing CAs that have not ended, then the root."""
+        issuing = [ca for ca in self.all if ca.role == "issuing" and ca.certificate.not_valid_after_utc > now]
+        return (*sorted(issuing, key=lambda ca: not ca.current), self.root)
+
+    def signer(self, ca: Ca, act: str = "sign") -> Signer:
+        """The CA with its key. `act` says what for, for the error that the root's key is offline.
+
+        Raises RootKeyOffline, KeyFileMissing, PassphraseNeeded, WrongCaPassphrase, CaKeyMismatch.
+        """
+        with self._lock:
+            if ca.id not in self._signers:
+                path = self._root_key if ca.role == "root" else self._directory / ca.key_file
+                try:
+                    key = self.load(path, ca)
+                except FileNotFoundError:
+                    if ca.role == "root":
+                        raise RootKeyOffline(str(path), act) from None
+                    raise KeyFileMissing(str(path)) from None
+                self._signers[ca.id] = Signer(ca.certificate, key)
+            return self._signers[ca.id]
+
+    def load(self, path: Path, ca: Ca) -> PrivateKey:
+        """The key in that file, if it is that CA's. Raises what `keys.load` raises."""
+        secret = None if self._passphrase is None else self._secret
+        return keys.load(path, secret, ca.certificate)
+
+    def encrypted(self, key: PrivateKey) -> bytes:
+        """A new CA key as PEM, under the passphrase that the others are under."""
+        return keys.encrypted_pem(key, self._secret())
+
+    @property
+    def root_key_path(self) -> Path:
+        return self._root_key
+
+    def _secret(self) -> bytes:
+        # A callable is asked at most once, and only when an encrypted key is met.
+        self._passphrase = keys.resolve(self._passphrase)
+        return self._passphrase
+
+
+def _ca(row: Row[Any]) -> Ca:
+    certificate = x509.load_der_x509_certificate(row.certificate)
+    return Ca(
+        row.id,
+        row.role,
+        row.parent,
+        certificate,
+        row.key_file,
+        row.current,
+        row.revoked_at,
+        row.reason,
+        Constraints.of(certificate),
+    )

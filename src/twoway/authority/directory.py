@@ -1,0 +1,74 @@
+"""An authority's directory: which file is what, and how a new one comes to be whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from twoway.authority.faults import DirectoryTaken, DirectoryUnwritable, NotAnAuthority
+
+STORE = "authority.db"
+PROFILES = "profiles"
+ROOT_KEY = "root-key.pem"
+ISSUING_KEY = "issuing-key.pem"
+ROOT_CERTIFICATE = "root.pem"
+ISSUING_CERTIFICATE = "issuing.pem"
+
+
+def existing(directory: Path) -> Path:
+    """The directory, if an authority is in it; raises NotAnAuthority."""
+    if not directory.is_dir():
+        raise NotAnAuthority(str(directory), "the directory")
+    if not (directory / STORE).is_file():
+        raise NotAnAuthority(str(directory), STORE)
+    return directory
+
+
+def check_free(directory: Path) -> None:
+    """Raise DirectoryTaken unless a new authority can be made there."""
+    if (directory / STORE).exists():
+        raise DirectoryTaken(str(directory), True)
+    if directory.is_symlink() or (directory.exists() and not _is_empty(directory)):
+        raise DirectoryTaken(str(directory), False)
+
+
+@contextlib.contextmanager
+def building(directory: Path) -> Iterator[Path]:
+    """A directory beside `directory` to build in; it takes that name when the block ends well, else it vanishes."""
+    check_free(directory)
+    temporary = directory.with_name(f".{directory.name}.{secrets.token_hex(6)}")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir(mode=0o700)
+        (temporary / PROFILES).mkdir()
+    except OSError as failure:
+        raise DirectoryUnwritable(str(directory.parent), failure.strerror or str(failure)) from failure
+    try:
+        yield temporary
+        _sync(temporary)
+        try:
+            # Takes the place of an empty directory, and of nothing else.
+            temporary.rename(directory)
+        except OSError as failure:
+            raise DirectoryTaken(str(directory), (directory / STORE).exists()) from failure
+        _sync(directory.parent)
+    except OSError as failure:
+        raise DirectoryUnwritable(str(directory), failure.strerror or str(failure)) from failure
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_empty(directory: Path) -> bool:
+    return directory.is_dir() and next(directory.iterdir(), None) is None
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,150 @@
+"""The last look: policy judges the certificate exactly as it will be signed, not the request that led to it.
+
+It reads everything from the finished object, so that whatever put a name, a key or a bit there is caught.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from cryptography import x509
+
+from twoway.authority.certificates import purposes
+from twoway.authority.constraints import Constraints
+from twoway.authority.profiles import NameRules, Profile
+from twoway.authority.refusals import KeyNotAccepted, LifetimeRefused, NameNeeded, NameRefused
+from twoway.credential import common_name, key_type_of
+from twoway.names import guess_kind, matches_pattern
+
+
+def judge(
+    certificate: x509.Certificate, profile: Profile, issuer: x509.Certificate, limits: Constraints
+) -> None:
+    """Let a leaf pass, or say why not.
+
+    `certificate` is the unsigned object (RFC 9925) made by the builder that will be signed. Raises KeyNotAccepted,
+    NameRefused, NameNeeded and LifetimeRefused; ValueError if it is not what a profile can ask for at all, which
+    would be a fault of ours.
+    """
+    _judge_powers(certificate, profile)
+    _judge_lifetime(certificate, issuer)
+    kind = key_type_of(certificate.public_key())
+    if kind not in profile.key_types:
+        raise KeyNotAccepted(kind, profile.key_types)
+    names = _alternative_names(certificate)
+    subject = common_name(certificate.subject)
+    for name_kind, value in names:
+        _judge_name(name_kind, value, profile, limits)
+    if subject is not None:
+        _judge_common_name(subject, names, profile, limits)
+    _judge_presence(names, profile)
+
+
+def _judge_powers(certificate: x509.Certificate, profile: Profile) -> None:
+    extensions = certificate.extensions
+    constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
+    usage = extensions.get_extension_for_class(x509.KeyUsage).value
+    extended = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    if constraints.ca or usage.key_cert_sign or usage.crl_sign:
+        raise ValueError("a leaf with the powers of a CA")
+    if set(extended) != set(purposes(profile)):
+        raise ValueError("an extended key usage that the profile does not have")
+    for extension in extensions:
+        if extension.oid not in _KNOWN_EXTENSIONS:
+            raise ValueError(f"an extension that no profile has: {extension.oid.dotted_string}")
+
+
+def _judge_lifetime(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    if certificate.not_valid_after_utc > issuer.not_valid_after_utc:
+        raise LifetimeRefused(certificate.not_valid_after_utc, issuer.not_valid_after_utc, "the issuing CA")
+    if certificate.not_valid_before_utc < issuer.not_valid_before_utc:
+        raise ValueError("a leaf that is valid before its issuer")
+
+
+def _alternative_names(certificate: x509.Certificate) -> list[tuple[str, str]]:
+    alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    names = []
+    for name in alternatives:
+        if (
+            isinstance(name, x509.DirectoryName)
+            and name.value == certificate.subject
+            and len(alternatives) == 1
+        ):
+            continue
+        kind = _KINDS.get(type(name))
+        if kind is None:
+            raise NameRefused(
+                type(name).__name__, str(name.value), "no certificate carries names of this kind"
+            )
+        names.append((kind, str(name.value)))
+    return names
+
+
+def _judge_name(kind: str, value: str, profile: Profile, limits: Constraints) -> None:
+    if kind == "dns" and "*" in value and not profile.wildcards:
+        raise NameRefused(kind, value, f"the profile {profile.name} has no wildcards")
+    if profile.names is not None and not _allowed(kind, value, profile.names):
+        patterns = getattr(profile.names, kind)
+        allows = ", ".join(patterns) if patterns else "none of this kind"
+        raise NameRefused(kind, value, f"the profile {profile.name} allows {allows}")
+    if objection := limits.objection(kind, value):
+        raise NameRefused(kind, value, objection)
+
+
+def _judge_common_name(
+    subject: str, names: list[tuple[str, str]], profile: Profile, limits: Constraints
+) -> None:
+    if any(value == subject for _, value in names):
+        return  # judged already, as what it is
+    if profile.names is not None and not any(
+        matches_pattern("cn", pattern, subject) for pattern in profile.names.cn
+    ):
+        allows = ", ".join(profile.names.cn) or "one of the certificate's alternative names"
+        raise NameRefused("common", subject, f"the profile {profile.name} allows {allows}")
+    # A common name that reads like another kind of name is taken for one by some verifiers.
+    kind = guess_kind(subject)
+    if kind == "dns" and "." not in subject:
+        return
+    if kind != "text" and (objection := limits.objection(kind, subject.lower())):
+        raise NameRefused("common", subject, objection)
+
+
+def _judge_presence(names: list[tuple[str, str]], profile: Profile) -> None:
+    kinds = {kind for kind, _ in names}
+    for kind in profile.require:
+        if kind not in kinds:
+            raise NameNeeded(profile.name, f"a name of kind {kind}")
+    if "server" in profile.purpose and not kinds & {"dns", "ip", "uri"}:
+        # RFC 9525 §6.1: a client looks for the host among the alternative names and nowhere else.
+        raise NameNeeded(profile.name, "a DNS name, an IP address or a URI to be found by")
+    uris = [value for kind, value in names if kind == "uri"]
+    if len(uris) > 1 and any(uri.lower().startswith("spiffe:") for uri in uris):
+        # X509-SVID §2: exactly one URI, or verifiers must refuse the certificate.
+        raise NameRefused("uri", uris[1], "a certificate with a SPIFFE ID has no second URI")
+
+
+def _allowed(kind: str, value: str, rules: NameRules) -> bool:
+    if kind == "ip":
+        address = ipaddress.ip_address(value)
+        return any(pattern in ("*", "**") or address in ipaddress.ip_network(pattern) for pattern in rules.ip)
+    return any(matches_pattern(kind, pattern, value) for pattern in getattr(rules, kind))
+
+
+_KINDS: dict[type[x509.GeneralName], str] = {
+    x509.DNSName: "dns",
+    x509.IPAddress: "ip",
+    x509.UniformResourceIdentifier: "uri",
+    x509.RFC822Name: "email",
+}
+
+_KNOWN_EXTENSIONS = {
+    extension.oid
+    for extension in (
+        x509.BasicConstraints,
+        x509.KeyUsage,
+        x509.ExtendedKeyUsage,
+        x509.SubjectKeyIdentifier,
+        x509.AuthorityKeyIdentifier,
+        x509.SubjectAlternativeName,
+    )
+}

@@ -1,0 +1,218 @@
+"""From a public key and the names asked for to a certificate that is signed, judged and remembered."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from twoway.authority import schema
+from twoway.authority.cas import Ca, Cas
+from twoway.authority.certificates import BACKDATE, MAX_COMMON_NAME, Draft, leaf, serial_number
+from twoway.authority.constraints import Constraints
+from twoway.authority.faults import IssuerUnfit
+from twoway.authority.final import judge
+from twoway.authority.profiles import Profile, Profiles
+from twoway.authority.refusals import LifetimeRefused, NameRefused
+from twoway.authority.store import Store
+from twoway.authority.transaction import Transaction
+from twoway.credential import PublicKey, fingerprint_of
+from twoway.errors import UsageError
+from twoway.names import Names, guess_kind, parse_dns_name, parse_email, parse_ip, parse_uri
+
+_PARSERS = {"dns": parse_dns_name, "ip": parse_ip, "uri": parse_uri, "email": parse_email}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One certificate that is asked for, and why: `act`, `actor`, `renews` and `detail` go on record."""
+
+    public_key: PublicKey
+    common_name: str | None
+    names: Names
+    profile: str
+    act: str
+    actor: str
+    days: float | None = None
+    lifetime: datetime.timedelta | None = None  # instead of the profile's, where no days are asked for
+    renews: str | None = None
+    ignored: tuple[str, ...] = ()
+
+
+class Issuance:
+    """Where leaves are made. Several threads and several processes may do so at once."""
+
+    def __init__(self, store: Store, cas: Cas, profiles: Profiles, organization: str) -> None:
+        self._store, self._cas, self._profiles = store, cas, profiles
+        self._organization = organization
+
+    def certify(self, order: Order, now: datetime.datetime) -> tuple[x509.Certificate, x509.Certificate]:
+        """The certificate and its issuer's. When this returns, the certificate is on the disk and in the audit log.
+
+        Raises the refusals of the final check, LifetimeRefused, ProfileUnknown, IssuerUnfit, StoreLocked, DiskFull.
+        """
+        profile = self._profiles[order.profile]
+        while True:
+            ca = self._cas.issuing
+            signer = self._cas.signer(ca)
+            not_before, not_after = lifetime(profile, ca, order, now)
+            serial = serial_number()
+            draft = Draft(
+                order.public_key, order.common_name, order.names, profile, not_before, not_after, serial
+            )
+            builder = leaf(draft, signer, self._organization)
+            judge(builder.create_unsigned(), profile, ca.certificate, ca.limits)
+            certificate = signer.issue(builder)
+            try:
+                self._store.write(_remember(certificate, draft, order, ca, now))
+            except _IssuerReplaced:
+                self._cas.reload()
+            except IntegrityError:
+                pass  # the serial is taken: with 158 random bits, once in the life of no authority
+            else:
+                return certificate, ca.certificate
+
+
+def lifetime(
+    profile: Profile, ca: Ca, order: Order, now: datetime.datetime
+) -> tuple[datetime.datetime, datetime.datetime]:
+    """From when until when. Without days asked for it is the profile's time or what is left of the CA's, the shorter.
+
+    Raises LifetimeRefused when `days` were asked for that the profile or the CA does not have, and IssuerUnfit.
+    """
+    start, end = ca.certificate.not_valid_before_utc, ca.certificate.not_valid_after_utc
+    if not start <= now < end:
+        why = (
+            f"expired on {end:%Y-%m-%d}" if now >= end else f"is not valid before {start:%Y-%m-%d %H:%M} UTC"
+        )
+        raise IssuerUnfit(ca.name, why)
+    now = now.replace(microsecond=0)
+    days = order.days
+    if days is None:
+        wanted = order.lifetime or datetime.timedelta(days=profile.days)
+        longest = datetime.timedelta(days=profile.max_days) if profile.max_days is not None else wanted
+        not_after = min(now + min(wanted, longest), end)
+    else:
+        not_after = after_days(days, now)
+        if profile.max_days is not None and days > profile.max_days:
+            latest = min(now + datetime.timedelta(days=profile.max_days), end)
+            raise LifetimeRefused(not_after, latest, f"the profile {profile.name}")
+        if not_after > end:
+            raise LifetimeRefused(not_after, end, f"the end of its issuer {ca.name}")
+    return max(now - BACKDATE, start), not_after
+
+
+def after_days(days: float, now: datetime.datetime) -> datetime.datetime:
+    """The moment that many days from now; raises UsageError for none, less, or past what a certificate can say."""
+    try:
+        if days > 0:
+            # RFC 5280 §4.1.2.5.2: four digits of a year are all there is.
+            return (now + datetime.timedelta(days=days)).replace(microsecond=0)
+    except (OverflowError, ValueError):
+        pass
+    raise UsageError(f"{days:g} days is no lifetime", "give a number of days above zero, such as --days 90")
+
+
+def asked_names(
+    name: str,
+    profile: Profile,
+    limits: Constraints,
+    *,
+    dns: Iterable[str] = (),
+    ip: Iterable[str] = (),
+    uri: Iterable[str] = (),
+    email: Iterable[str] = (),
+) -> tuple[str | None, Names]:
+    """The common name and the alternative names for `name` plus what is listed. Raises BadName and NameRefused.
+
+    `name` becomes an alternative name of the kind that it looks like. A common name holds 64 characters; a longer
+    name (a SPIFFE ID, often) is an alternative name only.
+    """
+    found = {"dns": list(dns), "ip": list(ip), "uri": list(uri), "email": list(email)}
+    kind = guess_kind(name)
+    if (
+        kind == "dns"
+        and "." not in name
+        and "server" not in profile.purpose
+        and limits.objection("dns", name)
+    ):
+        kind = "text"  # `orders` is a host to some and a mere label to others
+    if kind != "text":
+        found[kind].insert(0, name)
+    parsed = {
+        each: tuple(dict.fromkeys(_PARSERS[each](value) for value in values))
+        for each, values in found.items()
+    }
+    common = parsed[kind][0] if kind in ("dns", "ip") else name
+    return checked_common_name(common, required=kind == "text"), Names(**parsed)
+
+
+def checked_common_name(name: str, *, required: bool) -> str | None:
+    """The name if it can stand in a subject; None for one that is too long and stands elsewhere as well."""
+    if not name.strip() or not name.isprintable():
+        raise NameRefused("common", name, "it has to be text that can be printed")
+    if len(name) <= MAX_COMMON_NAME:
+        return name
+    if required:
+        raise NameRefused(
+            "common", name, f"it has {len(name)} characters, and {MAX_COMMON_NAME} are the most"
+        )
+    return None
+
+
+class _IssuerReplaced(Exception):
+    """Another process renewed the issuing CA since this one looked."""
+
+
+def _remember(
+    certificate: x509.Certificate, draft: Draft, order: Order, ca: Ca, now: datetime.datetime
+) -> Callable[[Transaction], None]:
+    serial, fingerprint = format(draft.serial, "x"), fingerprint_of(certificate)
+    encoded = certificate.public_bytes(Encoding.DER)
+    not_before, not_after = int(draft.not_before.timestamp()), int(draft.not_after.timestamp())
+    names = [(kind, value) for kind in ("dns", "ip", "uri", "email") for value in getattr(draft.names, kind)]
+
+    def work(transaction: Transaction) -> None:
+        def fit(connection: Connection) -> tuple[str, bool, int | None] | None:
+            columns = schema.issuers.c
+            query = select(columns.serial, columns.current, columns.revoked_at).where(columns.id == ca.id)
+            return connection.execute(query).one()
+
+        state = transaction.once(("issuer", ca.id), fit)
+        if state is None or state[2] is not None:
+            raise IssuerUnfit(ca.name, "is revoked")
+        if state[0] != ca.serial or not state[1]:
+            raise _IssuerReplaced
+        transaction.add(
+            schema.certificates,
+            issuer=ca.id,
+            serial=serial,
+            fingerprint=fingerprint,
+            common_name=draft.common_name,
+            profile=order.profile,
+            requested_by=order.actor,
+            not_before=not_before,
+            not_after=not_after,
+            renews=order.renews,
+            certificate=encoded,
+        )
+        for kind, value in names:
+            transaction.add(schema.names, value=value, kind=kind, serial=serial)
+        detail: dict[str, object] = {"fingerprint": fingerprint, "profile": order.profile}
+        if draft.common_name:
+            detail["common_name"] = draft.common_name
+        if names:
+            detail["names"] = [f"{kind}:{value}" for kind, value in names]
+        if order.renews:
+            detail["renews"] = order.renews
+        if order.ignored:
+            detail["ignored"] = list(order.ignored)
+        transaction.record(order.act, serial, actor=order.actor, at=now, **detail)
+
+    return work
