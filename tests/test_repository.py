@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -12,6 +14,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+import twoway
+from twoway.errors import TwowayError
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -41,6 +46,33 @@ def test_every_public_name_can_be_imported():
     program = "import twoway; missing = [n for n in twoway.__all__ if getattr(twoway, n, None) is None]; print(missing)"
     done = run(sys.executable, "-c", program)
     assert done.stdout == "[]\n", done.stderr
+
+
+def all_errors() -> list[type[TwowayError]]:
+    """Every error class of the package, from every module of it."""
+    for module in pkgutil.walk_packages(twoway.__path__, "twoway."):
+        if ".migrations" not in module.name:
+            importlib.import_module(module.name)
+    found, seen = [TwowayError], set()
+    while found:
+        error = found.pop()
+        if error not in seen and error.__module__.startswith("twoway."):
+            seen.add(error)
+            found += error.__subclasses__()
+    return sorted(seen, key=lambda error: error.__qualname__)
+
+
+def test_no_two_errors_share_a_code():
+    """Logs and programs tell errors apart by their code; a subclass may keep its parent's."""
+    owners: dict[str, str] = {}
+    for error in all_errors():
+        if "code" in vars(error):
+            assert owners.setdefault(error.code, error.__qualname__) == error.__qualname__
+    assert len(owners) > 5
+
+
+def test_every_error_says_what_it_means():
+    assert [error.__qualname__ for error in all_errors() if not vars(error).get("__doc__")] == []
 
 
 @pytest.fixture(scope="module")

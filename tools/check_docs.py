@@ -14,6 +14,7 @@ LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)")
 PLACE = re.compile(r"`([\w./-]+\.py)(?:::([\w.]+))?`")
 STANDARD = re.compile(r"\bRFC (\d{4,5})\b")
 STANDARDS = ROOT / "docs" / "standards.md"
+INDEX = ROOT / "docs" / "index.md"
 
 
 def main() -> int:
@@ -28,6 +29,7 @@ def main() -> int:
         f"docs/standards.md: {problem}" for problem in wrong_places(STANDARDS.read_text(encoding="utf-8"))
     ]
     problems += uncovered_standards()
+    problems += unlisted()
     return finish(problems, "documentation")
 
 
@@ -103,6 +105,16 @@ def uncovered_standards() -> list[str]:
                 f"{path.relative_to(ROOT)} cites RFC {number}; docs/standards.md does not speak of it"
             )
     return problems
+
+
+def unlisted() -> list[str]:
+    """Name each document that the map of documents does not lead to."""
+    listed = {(STANDARDS.parent / link.partition("#")[0]).resolve() for link in LINK.findall(prose(INDEX))}
+    return [
+        f"{path.relative_to(ROOT)} is not in docs/index.md"
+        for path in tracked("docs/*.md")
+        if path not in {*listed, INDEX}
+    ]
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_the_passphrase_is_asked_for_only_when_the_key_wants_one(tmp_path):
 def test_without_a_terminal_the_missing_passphrase_names_the_key(monkeypatch):
     monkeypatch.setattr("twoway.cli._passphrase.has_terminal", lambda: False)
     _, seen = call("--identity", "orders")
-    with pytest.raises(PassphraseWanted, match="^the key of orders needs a passphrase"):
+    with pytest.raises(PassphraseWanted, match=r"^the key of orders needs a passphrase"):
         seen["identity"].passphrase()
 
 

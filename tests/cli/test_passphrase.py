@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import pty
+import select
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -167,3 +170,32 @@ def test_two_different_answers_are_refused_and_neither_is_printed():
 )
 def test_errors_pickle(error):
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_on_a_real_terminal_it_is_asked_for_and_never_echoed():
+    """The question goes to the terminal even when stdin is something else, and the answer is not shown."""
+    ours, theirs = pty.openpty()
+    program = (
+        "from twoway.cli._passphrase import Passphrase; print(len(Passphrase('the root key', new=True)()))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        # The first terminal that a session's leader opens becomes its own.
+        preexec_fn=lambda: os.close(os.open(os.ttyname(theirs), os.O_RDWR)),
+    ) as process:
+        try:
+            shown = b""
+            for question in (b"passphrase for the root key: ", b"the same again: "):
+                while not shown.endswith(question):
+                    assert select.select([ours], [], [], 30)[0], shown
+                    shown += os.read(ours, 1024)
+                os.write(ours, b"hunter2\n")
+            assert process.communicate(timeout=30)[0] == b"7\n"
+        finally:
+            process.kill()
+            os.close(theirs)
+            os.close(ours)
+    assert b"hunter2" not in shown

@@ -114,6 +114,21 @@ def test_an_error_becomes_a_sentence_a_hint_and_an_exit_code(error, code, lines,
     assert outcome(act, capsys) == (code, "".join(f"twoway: {line}\n" for line in lines))
 
 
+def test_an_error_that_cannot_say_what_it_is_does_not_end_in_a_traceback(capsys):
+    class Faulty(PeerDenied):
+        def __str__(self) -> str:
+            return self.missing
+
+    def act() -> None:
+        raise Faulty
+
+    code, printed = outcome(act, capsys)
+    assert code == 70
+    assert printed.startswith(
+        "twoway: error: internal error: AttributeError: 'Faulty' object has no attribute"
+    )
+
+
 def test_the_traceback_is_shown_to_who_asks_for_it(monkeypatch, capsys):
     monkeypatch.setenv("TWOWAY_DEBUG", "1")
 

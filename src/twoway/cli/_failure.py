@@ -27,7 +27,10 @@ def report(error: BaseException) -> int:
         import traceback
 
         traceback.print_exception(error)
-    sentence, hint, code = _explain(error)
+    try:
+        sentence, hint, code = _explain(error)
+    except Exception as second:  # noqa: BLE001 - a faulty error is no reason for a traceback
+        sentence, hint, code = _internal(second)
     complain("error", sentence)
     if hint:
         complain("hint", hint)
@@ -41,6 +44,10 @@ def _explain(error: BaseException) -> tuple[str, str, int]:
         return _usage(error)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{os.fsdecode(error.filename)}: {_lower(error.strerror)}", "", ASKED_WRONGLY
+    return _internal(error)
+
+
+def _internal(error: BaseException) -> tuple[str, str, int]:
     sentence = f"internal error: {type(error).__name__}: {error}"
     return sentence, "set TWOWAY_DEBUG=1 to see where, and report it with `twoway --version`", OUR_MISTAKE
 
