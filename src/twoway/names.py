@@ -100,7 +100,11 @@ def parse_dns_name(text: str) -> str:
         labels = labels[1:]
     for label in labels:
         if not _LABEL.fullmatch(label):
-            why = "a wildcard may only be the whole first label" if "*" in label else f"the label {label!r} is not valid"
+            why = (
+                "a wildcard may only be the whole first label"
+                if "*" in label
+                else f"the label {label!r} is not valid"
+            )
             raise BadName("dns", text, why)
     if all(label.isdecimal() for label in labels):
         raise BadName("dns", text, "it reads as an IP address")
@@ -162,7 +166,12 @@ def parse_email(text: str) -> str:
 
 def guess_kind(name: str) -> Kind:
     """Which kind of name this is most likely meant to be; "text" when it can be no name."""
-    for kind, parse in (("ip", parse_ip), ("uri", parse_uri), ("email", parse_email), ("dns", parse_dns_name)):
+    for kind, parse in (
+        ("ip", parse_ip),
+        ("uri", parse_uri),
+        ("email", parse_email),
+        ("dns", parse_dns_name),
+    ):
         try:
             parse(name)
         except BadName:
@@ -239,7 +248,7 @@ class Pattern:
             return False
         if self.exact is not None:
             return found == self.exact
-        return _match_segments(self.segments, _split(self.kind, found))
+        return _match_segments(self.segments, split_segments(self.kind, found))
 
 
 def compile_pattern(kind: str, text: str) -> Pattern:
@@ -254,7 +263,7 @@ def compile_pattern(kind: str, text: str) -> Pattern:
             raise BadName(kind, text, "nothing of its kind can look like this")
         return Pattern(kind, text, exact, ())
     lowered = _lowered(kind, text)
-    segments = _split(kind, lowered)
+    segments = split_segments(kind, lowered)
     if kind == "uri":
         scheme, _, authority = lowered.partition("://")
         if "*" in scheme or not authority:
@@ -321,7 +330,7 @@ def _lowered(kind: str, text: str) -> str:
     return text
 
 
-def _split(kind: str, value: str) -> tuple[str, ...]:
+def split_segments(kind: str, value: str) -> tuple[str, ...]:
     if kind == "dns":
         return tuple(value.split("."))
     if kind == "email":

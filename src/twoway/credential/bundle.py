@@ -36,11 +36,17 @@ def write_pkcs12(
     """
     secret = resolve(passphrase)
     if secret is None:
-        raise UsageError("a PKCS#12 file needs a passphrase", "pass one; without it most programs refuse the file")
+        raise UsageError(
+            "a PKCS#12 file needs a passphrase", "pass one; without it most programs refuse the file"
+        )
     name = friendly_name.encode() if friendly_name else None
     try:
         return pkcs12.serialize_key_and_certificates(
-            name, key, chain[0], chain[1:] or None, _encryption(secret, compat)  # type: ignore[arg-type]
+            name,
+            key,  # type: ignore[arg-type]  # ML-DSA is refused by the library, and told below
+            chain[0],
+            chain[1:] or None,
+            _encryption(secret, compat),
         )
     except (TypeError, ValueError):
         raise UnsupportedKey("PKCS#12", key_type_of(key), KEY_TYPES[:6]) from None

@@ -22,7 +22,9 @@ def is_ca(certificate: x509.Certificate) -> bool:
         return False
 
 
-def presented(certificates: tuple[x509.Certificate, ...], *, where: str = "memory") -> tuple[x509.Certificate, ...]:
+def presented(
+    certificates: tuple[x509.Certificate, ...], *, where: str = "memory"
+) -> tuple[x509.Certificate, ...]:
     """The chain as it is sent: a root at its end is left out. Raises ChainDisordered with the right order."""
     expected = _ordered(certificates)
     if expected is not None and expected != certificates:
@@ -33,7 +35,9 @@ def presented(certificates: tuple[x509.Certificate, ...], *, where: str = "memor
         if issued.issuer != issuer.subject:
             # Nothing puts these into a chain: say what a chain of them would begin with.
             leaf = [c for c in certificates if not is_ca(c)] or [certificates[0]]
-            raise ChainDisordered(where, tuple(describe(c) for c in certificates), (describe(leaf[0]), "its issuer"))
+            raise ChainDisordered(
+                where, tuple(describe(c) for c in certificates), (describe(leaf[0]), "its issuer")
+            )
     if len(certificates) > 1 and is_self_issued(certificates[-1]):
         return certificates[:-1]
     return certificates

@@ -18,7 +18,9 @@ class CredentialError(ConfigError):
 
     @property
     def evidence(self) -> dict[str, object]:
-        return {name: value for name, value in vars(self).items() if not name.startswith("_") and name != "step"}
+        return {
+            name: value for name, value in vars(self).items() if not name.startswith("_") and name != "step"
+        }
 
 
 class FileMissing(CredentialError):

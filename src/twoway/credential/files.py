@@ -37,7 +37,9 @@ def read_private(path: str | os.PathLike[str]) -> bytes:
     with contextlib.suppress(OSError):
         mode = stat.S_IMODE(os.stat(path).st_mode)
         if mode & 0o077:
-            log.warning("%s holds a private key and others may read it (mode %04o): chmod 600 %s", path, mode, path)
+            log.warning(
+                "%s holds a private key and others may read it (mode %04o): chmod 600 %s", path, mode, path
+            )
     return data
 
 

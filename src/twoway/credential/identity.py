@@ -286,5 +286,3 @@ def _that_match(cert: Path, key: Path) -> tuple[str, ...]:
         except CredentialError:
             continue
     return tuple(found)
-
-

@@ -179,5 +179,6 @@ def _why(error: Exception, where: str, encrypted: bool) -> BadKey | WrongPassphr
         return UnsupportedKey(where, "another algorithm", KEY_TYPES)
     if encrypted and ("password" in text or "decrypt" in text or "padding" in text):
         return WrongPassphrase(where)
-    return BadKey(where, "it is encrypted with a wrong passphrase, or broken" if encrypted else "its ASN.1 is broken")
-
+    return BadKey(
+        where, "it is encrypted with a wrong passphrase, or broken" if encrypted else "its ASN.1 is broken"
+    )

@@ -186,7 +186,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         if name is NeedMore:
             return
         generation = self._listener.live.current
-        context = generation.context_for(cast("str | None", name))
+        context = generation.context_for(name)
         if context is not self.session.context:
             self.session = Session(context, address=self.session.address)
         self._state = _State.HANDSHAKE

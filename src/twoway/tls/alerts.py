@@ -111,6 +111,7 @@ class AlertReceived(PeerRefused):
     """
 
     spec = "RFC 8446 §6.2"
+    step: Step
 
     def __init__(
         self,
@@ -151,7 +152,9 @@ class AlertReceived(PeerRefused):
             wanted = f" issued by {' or '.join(self.accepted)}" if self.accepted else ""
             return f"present a client certificate{wanted}: pass --identity DIR (or identity= in code)"
         if self.alert in _ABOUT_OUR_CERTIFICATE and self.presented is not None:
-            accepted = f"; it accepts certificates issued by {', '.join(self.accepted)}" if self.accepted else ""
+            accepted = (
+                f"; it accepts certificates issued by {', '.join(self.accepted)}" if self.accepted else ""
+            )
             return (
                 f"we presented {self.presented}{accepted}; its own log has the exact reason, "
                 "and `twoway policy test` answers for a policy of ours"

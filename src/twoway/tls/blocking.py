@@ -84,10 +84,14 @@ class TlsSocket:
         return connection
 
     @classmethod
-    def accept(cls, sock: socket.socket, context: ServerContext, *, timeout: float | None = 10.0) -> TlsSocket:
+    def accept(
+        cls, sock: socket.socket, context: ServerContext, *, timeout: float | None = 10.0
+    ) -> TlsSocket:
         """Make a server's handshake on an accepted socket; a refusal reaches the client before this raises."""
         address = sock.getpeername()
-        session = Session(context, address=f"{address[0]}:{address[1]}" if isinstance(address, tuple) else None)
+        session = Session(
+            context, address=f"{address[0]}:{address[1]}" if isinstance(address, tuple) else None
+        )
         connection = cls(sock, session, timeout=timeout)
         connection.handshake()
         return connection

@@ -16,7 +16,7 @@ from OpenSSL import SSL, crypto
 
 from twoway.errors import UsageError
 from twoway.tls import library
-from twoway.tls.judge import ChainCache, Chain, on_server_name, on_verify
+from twoway.tls.judge import Chain, ChainCache, on_server_name, on_verify
 from twoway.tls.library import ffi, lib
 from twoway.tls.settings import TLS12_CIPHERS, VERSIONS, ClientSettings, ServerSettings
 from twoway.trust import NoCertificate, NotAllowed, Peer, Policy, Trust, verify

@@ -11,6 +11,7 @@ class HandshakeFailed(PeerError):
 
     code = "handshake_failed"
     spec = "RFC 8446 §4"
+    step: Step
 
     def __init__(self, reason: str, step: Step, role: str) -> None:
         super().__init__(reason, step, role)
@@ -21,7 +22,9 @@ class HandshakeFailed(PeerError):
 
     @property
     def remedy(self) -> str:
-        return _REMEDIES.get(self.reason, "compare the TLS versions, cipher suites and key types of both sides")
+        return _REMEDIES.get(
+            self.reason, "compare the TLS versions, cipher suites and key types of both sides"
+        )
 
     @property
     def evidence(self) -> dict[str, object]:
@@ -62,6 +65,7 @@ class ConnectionCut(NetworkError):
     """The connection ended in the middle of the handshake, without an alert."""
 
     code = "connection_cut"
+    step: Step
 
     def __init__(self, step: Step, role: str, target: str | None = None) -> None:
         super().__init__(step, role, target)
@@ -78,7 +82,9 @@ class ConnectionCut(NetworkError):
     @property
     def remedy(self) -> str:
         if self.role == "client":
-            return "look into the server's log; some servers close instead of sending an alert when they refuse"
+            return (
+                "look into the server's log; some servers close instead of sending an alert when they refuse"
+            )
         return "the client gave up, or something between cut the line: look into the client's own error"
 
     @property

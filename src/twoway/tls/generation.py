@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from threading import Lock
 
@@ -119,10 +120,8 @@ def try_server(context: ServerContext) -> None:
             pass
         except SSL.Error:
             break
-        try:
+        with contextlib.suppress(SSL.WantReadError):
             server.receive(client.bio_read(65536))
-        except SSL.WantReadError:
-            pass
         try:
             if server.advance():
                 return

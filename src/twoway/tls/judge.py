@@ -169,7 +169,7 @@ def _refuse(session: Session, fault: BaseException, chain: Chain, ssl: Any) -> N
     lib.SSL_set_info_callback(ssl, on_info)
 
 
-@ffi.callback("void(const SSL *, int, int)")
+@ffi.callback("void (*)(const SSL *, int, int)")
 def on_info(ssl: Any, where: int, value: int) -> None:
     """Set only once a refusal is certain: notes which alert goes out for it."""
     if where & lib.SSL_CB_WRITE_ALERT == lib.SSL_CB_WRITE_ALERT:

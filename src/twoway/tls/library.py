@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from OpenSSL import SSL, crypto
-from OpenSSL._util import ffi, lib  # the reason for this module
+from OpenSSL._util import ffi as ffi  # the reason for this module
+from OpenSSL._util import lib as lib
 
 from twoway.errors import ConfigError
 
@@ -177,7 +178,9 @@ class KeyRejected(ConfigError):
         return "issue the identity anew with a key of at least 2048 bits (RSA) or 256 bits (EC)"
 
 
-def use_identity(context: SSL.Context, private_key: Any, chain: tuple[x509.Certificate, ...], who: str) -> None:
+def use_identity(
+    context: SSL.Context, private_key: Any, chain: tuple[x509.Certificate, ...], who: str
+) -> None:
     """Give a context its key and chain (leaf first) from memory; raises KeyRejected."""
     pem = private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     source = ffi.from_buffer(pem)
@@ -199,7 +202,7 @@ def use_identity(context: SSL.Context, private_key: Any, chain: tuple[x509.Certi
 
 def tls_groups(context: SSL.Context, groups: str) -> bool:
     """Set the key-exchange groups, most wanted first; False when the library knows none of them."""
-    done = lib.SSL_CTX_set1_curves_list(context._context, groups.encode("ascii")) == 1
+    done = bool(lib.SSL_CTX_set1_curves_list(context._context, groups.encode("ascii")) == 1)
     drain_errors()
     return done
 

@@ -53,7 +53,9 @@ class Refusal:
             step=(fault.step if isinstance(fault, TwowayError) else None) or session.step,
             code=fault.code if isinstance(fault, TwowayError) else "internal_error",
             reason=str(fault) if known else f"{type(fault).__name__}: {fault}",
-            remedy=fault.remedy if isinstance(fault, TwowayError) else "this is a fault of twoway: please report it",
+            remedy=fault.remedy
+            if isinstance(fault, TwowayError)
+            else "this is a fault of twoway: please report it",
             alert=name_of(session.alert_sent) if session.alert_sent is not None else None,
             presented=tuple(_told(certificate) for certificate in session.presented),
             evidence=fault.evidence if isinstance(fault, TwowayError) else {},

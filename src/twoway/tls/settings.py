@@ -23,7 +23,8 @@ def _check_versions(minimum: str, maximum: str) -> None:
     for version in (minimum, maximum):
         if version not in VERSIONS:
             raise UsageError(
-                f"no such TLS version: {version}", f"choose one of {', '.join(VERSIONS)} (RFC 8996 retired the rest)"
+                f"no such TLS version: {version}",
+                f"choose one of {', '.join(VERSIONS)} (RFC 8996 retired the rest)",
             )
     if VERSIONS[minimum] > VERSIONS[maximum]:
         raise UsageError(
@@ -70,7 +71,9 @@ class ServerSettings:
             try:
                 parse_dns_name(name)
             except BadName as error:
-                raise UsageError(f"{name} is not a server name: {error}", "use a DNS name such as api.example.org") from error
+                raise UsageError(
+                    f"{name} is not a server name: {error}", "use a DNS name such as api.example.org"
+                ) from error
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ class ClientSettings:
         if self.trust is None:
             if self.credential is None:
                 raise UsageError(
-                    "no authority to trust was given", "pass trust= (a bundle of CA certificates) or identity="
+                    "no authority to trust was given",
+                    "pass trust= (a bundle of CA certificates) or identity=",
                 )
             object.__setattr__(self, "trust", trust_of(self.credential))
 

@@ -20,7 +20,7 @@ NeedMore = _Incomplete.NEED_MORE
 _HANDSHAKE_RECORD, _CLIENT_HELLO, _SERVER_NAME, _HOST_NAME = 22, 1, 0, 0
 
 
-def server_name_of(data: bytes) -> str | None | _Incomplete:
+def server_name_of(data: bytes) -> str | _Incomplete | None:
     """The server name in lower case; None when there is none or this is no ClientHello; NeedMore until then.
 
     Never raises, and never asks for more than 64 KiB.

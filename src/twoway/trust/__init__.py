@@ -1,0 +1,67 @@
+"""Whom we believe, who somebody proved to be, and what they may do."""
+
+from twoway.trust.bundle import Trust
+from twoway.trust.diagnosis import untrusted
+from twoway.trust.faults import (
+    AnchorNotAuthority,
+    BadSignature,
+    CertificateExpired,
+    CertificateNotYetValid,
+    CertificateRevoked,
+    ChainRefused,
+    CrlMissing,
+    CrlStale,
+    CrlUnusable,
+    HostnameMismatch,
+    NameConstraintViolated,
+    NoAnchors,
+    NoCertificate,
+    NotAnAuthority,
+    NotStrict,
+    OutOfBounds,
+    RevocationUnknown,
+    UnknownAuthority,
+    Untrusted,
+    WeakAlgorithm,
+    WrongPurpose,
+)
+from twoway.trust.peer import Peer
+from twoway.trust.policy import Decision, NotAllowed, Policy
+from twoway.trust.rules import BadRule, Rule
+from twoway.trust.verification import VerifiedChain, accept_verified, check_hostname, verify
+
+__all__ = [
+    "AnchorNotAuthority",
+    "BadRule",
+    "BadSignature",
+    "CertificateExpired",
+    "CertificateNotYetValid",
+    "CertificateRevoked",
+    "ChainRefused",
+    "CrlMissing",
+    "CrlStale",
+    "CrlUnusable",
+    "Decision",
+    "HostnameMismatch",
+    "NameConstraintViolated",
+    "NoAnchors",
+    "NoCertificate",
+    "NotAllowed",
+    "NotAnAuthority",
+    "NotStrict",
+    "OutOfBounds",
+    "Peer",
+    "Policy",
+    "RevocationUnknown",
+    "Rule",
+    "Trust",
+    "UnknownAuthority",
+    "Untrusted",
+    "VerifiedChain",
+    "WeakAlgorithm",
+    "WrongPurpose",
+    "accept_verified",
+    "check_hostname",
+    "untrusted",
+    "verify",
+]
