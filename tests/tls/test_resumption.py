@@ -108,14 +108,17 @@ def test_a_client_does_not_offer_its_ticket_under_another_name(pki: Pki, version
 
 @versions
 def test_a_ticket_shown_under_another_name_is_refused(pki: Pki, version: str):
-    """A client of somebody else's making may offer it: the server refuses or makes a full handshake."""
+    """A client of somebody else's making may offer it: it is worth nothing there (RFC 6066 §3)."""
     pair = Pair(pki, version)
     pair.meet()
     assert pair.ticket is not None
     pair.ticket = pair.ticket._replace(server_name="localhost")
     outcome = pair.meet("localhost")
-    assert not outcome.server.resumed
-    assert outcome.server_error is None or isinstance(outcome.server_error, TicketElsewhere)
+    assert isinstance(outcome.server_error, TicketElsewhere)
+    assert outcome.server_error.args == ("api.acme.example", "localhost")
+    assert not outcome.server.complete
+    assert isinstance(outcome.client_error, AlertReceived)
+    assert outcome.client_error.alert == "unrecognized_name"
 
 
 @versions

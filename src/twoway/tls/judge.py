@@ -111,29 +111,27 @@ def on_server_name(ssl: Any, alert: Any, _: Any) -> int:
     session = handshakes.get(ssl)
     if session is None:
         return int(lib.SSL_TLSEXT_ERR_ALERT_FATAL)
-    session.hello_seen = True
-    if not lib.SSL_session_reused(ssl):
-        return int(lib.SSL_TLSEXT_ERR_OK)
     try:
-        _judge_resumed(session, ssl)
+        if lib.SSL_session_reused(ssl):
+            _judge_resumed(session, ssl)
     except BaseException as fault:  # noqa: BLE001 - as above
         session.failure = fault
         session.alert_sent = _alert(fault)
         alert[0] = session.alert_sent
         return int(lib.SSL_TLSEXT_ERR_ALERT_FATAL)
+    finally:
+        session.saw_hello()
     return int(lib.SSL_TLSEXT_ERR_OK)
 
 
 def _judge_resumed(session: Session, ssl: Any) -> None:
     """Make every check of a full handshake again for the peer that a ticket names."""
-    shown = lib.SSL_get_servername(ssl, 0)
-    shown_to = ffi.string(shown) if shown != library.NULL else None
     made_for = library.session_hostname(lib.SSL_get_session(ssl))
-    if made_for != shown_to:
-        raise TicketElsewhere(
-            made_for.decode("ascii", "replace") if made_for else None,
-            shown_to.decode("ascii", "replace") if shown_to else None,
-        )
+    before = made_for.decode("ascii", "replace").lower() if made_for else None
+    asked = session.asked_name()
+    # RFC 6066 §3: a session is not resumed under another name; OpenSSL leaves that to us.
+    if before != asked:
+        raise TicketElsewhere(before, asked)
     pointer = lib.SSL_get_peer_certificate(ssl)
     if pointer == library.NULL:
         session.judge_nobody()

@@ -207,14 +207,30 @@ def tls_groups(context: SSL.Context, groups: str) -> bool:
     return done
 
 
-def session_hostname(session: Any) -> bytes | None:
-    """The server name that a session was made for (RFC 6066 §3), read from its own encoding."""
+def session_der(session: Any) -> bytes | None:
+    """A session in OpenSSL's own encoding: a copy that lives on when its connection is freed."""
     length = lib.i2d_SSL_SESSION(session, NULL)
     if length <= 0:
         return None
     buffer = ffi.new("unsigned char[]", length)
     lib.i2d_SSL_SESSION(session, ffi.new("unsigned char **", buffer))
-    return _tagged_octets(bytes(buffer), 0xA6)
+    return bytes(buffer)
+
+
+def session_from(der: bytes) -> Any | None:
+    """The session behind `session_der`, or None when it does not decode."""
+    source = ffi.from_buffer(der)
+    pointer = lib.d2i_SSL_SESSION(NULL, ffi.new("const unsigned char **", source), len(der))
+    if pointer == NULL:
+        drain_errors()
+        return None
+    return ffi.gc(pointer, lib.SSL_SESSION_free)
+
+
+def session_hostname(session: Any) -> bytes | None:
+    """The server name that a session was made for (RFC 6066 §3), read from its own encoding."""
+    der = session_der(session)
+    return _tagged_octets(der, 0xA6) if der is not None else None
 
 
 def _tagged_octets(der: bytes, tag: int) -> bytes | None:

@@ -25,6 +25,7 @@ from twoway.tls.faults import ConnectionCut, HandshakeFailed, NotTls, Truncated
 from twoway.tls.judge import Chain, handshakes
 from twoway.tls.library import BUFFER_SIZE, NULL, WANT_READ, ZERO_RETURN, ffi, lib
 from twoway.trust import NoCertificate, Peer, VerifiedChain, accept_verified, check_hostname
+from twoway.wire.peek import server_name_of
 
 
 class _ThreadBuffer(local):
@@ -39,12 +40,15 @@ _thread = _ThreadBuffer()
 
 
 class Ticket(NamedTuple):
-    """What a client needs to resume: the session, and whom it was made with, to be judged again."""
+    """What a client needs to resume: the session (a secret), and whom it was made with, to be judged again."""
 
-    session: Any
+    session: bytes
     chain: Chain
     server_name: str | None
     made_in: object
+
+    def __repr__(self) -> str:
+        return f"<Ticket for {self.server_name}>"
 
 
 class Session:
@@ -58,6 +62,7 @@ class Session:
 
     __slots__ = (
         "__weakref__",
+        "_hello",
         "_in",
         "_out",
         "_ssl",
@@ -95,6 +100,7 @@ class Session:
         self.hello_seen = False
         self.ticket_used: Ticket | None = None
         self._verified: VerifiedChain | None = None
+        self._hello = b""
         self._ssl = ssl = ffi.gc(lib.SSL_new(context.pointer), lib.SSL_free)
         self._in = lib.BIO_new(lib.BIO_s_mem())
         self._out = lib.BIO_new(lib.BIO_s_mem())
@@ -116,6 +122,8 @@ class Session:
     def receive(self, data: bytes) -> None:
         """Take ciphertext from the network."""
         if data:
+            if not self.hello_seen and self.context.role == "server":
+                self._hello = self._hello + data if self._hello else data
             lib.BIO_write(self._in, data, len(data))
 
     def outgoing(self) -> bytes:
@@ -161,6 +169,15 @@ class Session:
         verified = accept_verified(chain, context.trust, purpose=context.peer_purpose, now=context.now())
         context.decide(Peer.from_verified(verified, address=self.address))
         self._verified = verified
+
+    def asked_name(self) -> str | None:
+        """The server name in the ClientHello, from its bytes: in TLS 1.2 OpenSSL gives a resumed session's."""
+        name = server_name_of(self._hello)
+        return name if isinstance(name, str) else None
+
+    def saw_hello(self) -> None:
+        """The ClientHello has been taken in; its bytes are no longer needed."""
+        self.hello_seen, self._hello = True, b""
 
     def judge_nobody(self) -> None:
         """A resumed session without a client certificate: good only where none is required."""
@@ -292,18 +309,20 @@ class Session:
         pointer = lib.SSL_get1_session(self._ssl)
         if pointer == NULL:
             return None
-        session = ffi.gc(pointer, lib.SSL_SESSION_free)
-        chain = tuple(self._verified.certificates)
-        return Ticket(session, chain, self.server_name, self.context.token)
+        # A copy: OpenSSL makes a session useless when its connection is freed without a goodbye.
+        session = library.session_der(ffi.gc(pointer, lib.SSL_SESSION_free))
+        if session is None:
+            return None
+        return Ticket(session, self._verified.certificates, self.server_name, self.context.token)
 
     def _offer(self, ticket: Ticket) -> None:
         # A ticket is worth something only under its own name and in its own generation.
         if ticket.server_name != self.server_name or ticket.made_in is not self.context.token:
             return
-        if lib.SSL_set_session(self._ssl, ticket.session) == 1:
+        session = library.session_from(ticket.session)
+        if session is not None and lib.SSL_set_session(self._ssl, session) == 1:
             self.ticket_used = ticket
-        else:
-            library.drain_errors()
+        library.drain_errors()
 
     # -- faults --------------------------------------------------------------------------------------
 
