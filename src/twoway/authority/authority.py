@@ -18,7 +18,7 @@ from twoway.authority.cas import Cas
 from twoway.authority.constraints import Constraints
 from twoway.authority.faults import PassphraseNeeded
 from twoway.authority.founding import found
-from twoway.authority.issuance import Issuance, Order, asked_names, checked_common_name
+from twoway.authority.issuance import Issuance, Order, asked_names, checked_common_name, parsed_names
 from twoway.authority.profiles import Profiles
 from twoway.authority.publishing import Publishing
 from twoway.authority.records import Record, State
@@ -215,7 +215,7 @@ class Authority:
         `issue` raises.
         """
         asked = request.read(csr)
-        wanted = asked.names if names is None else names
+        wanted = asked.names if names is None else parsed_names(names.as_dict())
         common = common_name or asked.common_name
         if common is not None:
             common = checked_common_name(common, required=not wanted)

@@ -1,38 +1,22 @@
-"""The certificates an authority makes, as builders that wait for a signature: root, issuing CA, leaf."""
+"""The certificates of CAs, as builders that wait for a signature; and what leaves have in common with them."""
 
 from __future__ import annotations
 
 import datetime
-import ipaddress
+import functools
 import secrets
-from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from twoway.authority.constraints import Constraints
 from twoway.authority.profiles import Profile
 from twoway.authority.signing import Signer
 from twoway.credential import PublicKey
-from twoway.names import Names
 
 BACKDATE = datetime.timedelta(minutes=5)  # for clocks that are a little behind
 
 MAX_COMMON_NAME = 64  # RFC 5280 appendix A.1, ub-common-name
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A leaf as it is meant to be, before the final check and the signature."""
-
-    public_key: PublicKey
-    common_name: str | None
-    names: Names
-    profile: Profile
-    not_before: datetime.datetime
-    not_after: datetime.datetime
-    serial: int
 
 
 def serial_number() -> int:
@@ -83,68 +67,21 @@ def ca(
     return builder
 
 
-def leaf(draft: Draft, issuer: Signer, organization: str) -> x509.CertificateBuilder:
-    """A leaf's certificate: the names and the key of the draft, everything else from its profile."""
-    subject = _subject(draft, organization)
-    alternatives = [
-        *(x509.DNSName(name) for name in draft.names.dns),
-        *(x509.IPAddress(ipaddress.ip_address(name)) for name in draft.names.ip),
-        *(x509.UniformResourceIdentifier(name) for name in draft.names.uri),
-        *(x509.RFC822Name(name) for name in draft.names.email),
-    ] or [
-        # Verifiers insist on the extension. For a name that is plain text it repeats the subject.
-        x509.DirectoryName(subject)
-    ]
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.certificate.subject)
-        .public_key(draft.public_key)
-        .serial_number(draft.serial)
-        .not_valid_before(draft.not_before)
-        .not_valid_after(draft.not_after)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(key_usage(*_usages(draft)), critical=True)
-        .add_extension(purposes(draft.profile), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(draft.public_key), critical=False)
-        .add_extension(issuer.key_identifier_extension, critical=False)
-        # RFC 5280 §4.2.1.6: critical only where the subject is empty, and ours never is.
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-    )
-
-
 def purposes(profile: Profile) -> x509.ExtendedKeyUsage:
     """The extended key usage of a profile's certificates."""
+    return _purposes(profile.purpose)
+
+
+@functools.lru_cache(maxsize=64)
+def _purposes(purpose: tuple[str, ...]) -> x509.ExtendedKeyUsage:
     known = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
-    return x509.ExtendedKeyUsage([known.get(item) or x509.ObjectIdentifier(item) for item in profile.purpose])
+    return x509.ExtendedKeyUsage([known.get(item) or x509.ObjectIdentifier(item) for item in purpose])
 
 
 def key_usage(*names: str) -> x509.KeyUsage:
     """The key usage with these bits and no others."""
     bits = dict.fromkeys(_KEY_USAGES, False) | dict.fromkeys(names, True)
     return x509.KeyUsage(**bits)
-
-
-def _subject(draft: Draft, organization: str) -> x509.Name:
-    attributes = [
-        x509.NameAttribute(NameOID.ORGANIZATION_NAME, draft.profile.organization or organization[:64])
-    ]
-    if draft.profile.organizational_unit:
-        attributes.append(
-            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, draft.profile.organizational_unit)
-        )
-    if draft.common_name:
-        attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, draft.common_name))
-    return x509.Name(attributes)
-
-
-def _usages(draft: Draft) -> tuple[str, ...]:
-    if draft.profile.key_usage:
-        return draft.profile.key_usage
-    # TLS 1.2 with an RSA key exchange, and mail or files sealed for the certificate, encrypt to the key.
-    if isinstance(draft.public_key, rsa.RSAPublicKey):
-        return ("digital_signature", "key_encipherment")
-    return ("digital_signature",)
 
 
 _KEY_USAGES = (

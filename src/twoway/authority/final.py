@@ -6,9 +6,11 @@ It reads everything from the finished object, so that whatever put a name, a key
 from __future__ import annotations
 
 import ipaddress
+from typing import Any
 
 from cryptography import x509
 
+from twoway.authority.cas import Ca
 from twoway.authority.certificates import purposes
 from twoway.authority.constraints import Constraints
 from twoway.authority.profiles import NameRules, Profile
@@ -17,41 +19,37 @@ from twoway.credential import common_name, key_type_of
 from twoway.names import guess_kind, matches_pattern
 
 
-def judge(
-    certificate: x509.Certificate, profile: Profile, issuer: x509.Certificate, limits: Constraints
-) -> None:
+def judge(certificate: x509.Certificate, profile: Profile, issuer: Ca) -> None:
     """Let a leaf pass, or say why not.
 
-    `certificate` is the unsigned object (RFC 9925) made by the builder that will be signed. Raises KeyNotAccepted,
+    `certificate` holds the very bytes that will be signed, without a signature yet. Raises KeyNotAccepted,
     NameRefused, NameNeeded and LifetimeRefused; ValueError if it is not what a profile can ask for at all, which
     would be a fault of ours.
     """
-    _judge_powers(certificate, profile)
-    _judge_lifetime(certificate, issuer)
+    extensions = {type(extension.value): extension.value for extension in certificate.extensions}
+    _judge_powers(extensions, profile)
+    _judge_lifetime(certificate, issuer.certificate)
     kind = key_type_of(certificate.public_key())
     if kind not in profile.key_types:
         raise KeyNotAccepted(kind, profile.key_types)
-    names = _alternative_names(certificate)
+    names = _alternative_names(extensions[x509.SubjectAlternativeName], certificate)
     subject = common_name(certificate.subject)
     for name_kind, value in names:
-        _judge_name(name_kind, value, profile, limits)
+        _judge_name(name_kind, value, profile, issuer.limits)
     if subject is not None:
-        _judge_common_name(subject, names, profile, limits)
+        _judge_common_name(subject, names, profile, issuer.limits)
     _judge_presence(names, profile)
 
 
-def _judge_powers(certificate: x509.Certificate, profile: Profile) -> None:
-    extensions = certificate.extensions
-    constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
-    usage = extensions.get_extension_for_class(x509.KeyUsage).value
-    extended = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    if constraints.ca or usage.key_cert_sign or usage.crl_sign:
+def _judge_powers(extensions: dict[type, Any], profile: Profile) -> None:
+    if extensions.keys() != _EXTENSIONS:
+        names = ", ".join(sorted(each.__name__ for each in extensions.keys() ^ _EXTENSIONS))
+        raise ValueError(f"a leaf with other extensions than every leaf has: {names}")
+    usage = extensions[x509.KeyUsage]
+    if extensions[x509.BasicConstraints].ca or usage.key_cert_sign or usage.crl_sign:
         raise ValueError("a leaf with the powers of a CA")
-    if set(extended) != set(purposes(profile)):
+    if extensions[x509.ExtendedKeyUsage] != purposes(profile):
         raise ValueError("an extended key usage that the profile does not have")
-    for extension in extensions:
-        if extension.oid not in _KNOWN_EXTENSIONS:
-            raise ValueError(f"an extension that no profile has: {extension.oid.dotted_string}")
 
 
 def _judge_lifetime(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
@@ -61,22 +59,18 @@ def _judge_lifetime(certificate: x509.Certificate, issuer: x509.Certificate) -> 
         raise ValueError("a leaf that is valid before its issuer")
 
 
-def _alternative_names(certificate: x509.Certificate) -> list[tuple[str, str]]:
-    alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+def _alternative_names(
+    alternatives: x509.SubjectAlternativeName, certificate: x509.Certificate
+) -> list[tuple[str, str]]:
     names = []
     for name in alternatives:
-        if (
-            isinstance(name, x509.DirectoryName)
-            and name.value == certificate.subject
-            and len(alternatives) == 1
-        ):
-            continue
         kind = _KINDS.get(type(name))
-        if kind is None:
+        if kind is not None:
+            names.append((kind, str(name.value)))
+        elif len(alternatives) > 1 or name != x509.DirectoryName(certificate.subject):
             raise NameRefused(
                 type(name).__name__, str(name.value), "no certificate carries names of this kind"
             )
-        names.append((kind, str(name.value)))
     return names
 
 
@@ -137,14 +131,11 @@ _KINDS: dict[type[x509.GeneralName], str] = {
     x509.RFC822Name: "email",
 }
 
-_KNOWN_EXTENSIONS = {
-    extension.oid
-    for extension in (
-        x509.BasicConstraints,
-        x509.KeyUsage,
-        x509.ExtendedKeyUsage,
-        x509.SubjectKeyIdentifier,
-        x509.AuthorityKeyIdentifier,
-        x509.SubjectAlternativeName,
-    )
+_EXTENSIONS = {
+    x509.BasicConstraints,
+    x509.KeyUsage,
+    x509.ExtendedKeyUsage,
+    x509.SubjectKeyIdentifier,
+    x509.AuthorityKeyIdentifier,
+    x509.SubjectAlternativeName,
 }

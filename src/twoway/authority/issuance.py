@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -14,12 +14,14 @@ from sqlalchemy.exc import IntegrityError
 
 from twoway.authority import schema
 from twoway.authority.cas import Ca, Cas
-from twoway.authority.certificates import BACKDATE, MAX_COMMON_NAME, Draft, leaf, serial_number
+from twoway.authority.certificates import BACKDATE, MAX_COMMON_NAME, serial_number
 from twoway.authority.constraints import Constraints
 from twoway.authority.faults import IssuerUnfit
 from twoway.authority.final import judge
+from twoway.authority.leaf import Draft, Form, is_rsa
 from twoway.authority.profiles import Profile, Profiles
 from twoway.authority.refusals import LifetimeRefused, NameRefused
+from twoway.authority.signing import Signer
 from twoway.authority.store import Store
 from twoway.authority.transaction import Transaction
 from twoway.credential import PublicKey, fingerprint_of
@@ -51,6 +53,7 @@ class Issuance:
     def __init__(self, store: Store, cas: Cas, profiles: Profiles, organization: str) -> None:
         self._store, self._cas, self._profiles = store, cas, profiles
         self._organization = organization
+        self._forms: dict[tuple[int, str, bool], Form] = {}
 
     def certify(self, order: Order, now: datetime.datetime) -> tuple[x509.Certificate, x509.Certificate]:
         """The certificate and its issuer's. When this returns, the certificate is on the disk and in the audit log.
@@ -60,15 +63,17 @@ class Issuance:
         profile = self._profiles[order.profile]
         while True:
             ca = self._cas.issuing
+            if ca.revoked_at is not None:
+                raise IssuerUnfit(ca.name, "is revoked")
             signer = self._cas.signer(ca)
             not_before, not_after = lifetime(profile, ca, order, now)
-            serial = serial_number()
             draft = Draft(
-                order.public_key, order.common_name, order.names, profile, not_before, not_after, serial
+                order.public_key, order.common_name, order.names, not_before, not_after, serial_number()
             )
-            builder = leaf(draft, signer, self._organization)
-            judge(builder.create_unsigned(), profile, ca.certificate, ca.limits)
-            certificate = signer.issue(builder)
+            form = self._form(signer, profile, is_rsa(order.public_key))
+            to_be_signed = form.fill(draft)
+            judge(form.unsigned(to_be_signed), profile, ca)
+            certificate = form.signed(to_be_signed)
             try:
                 self._store.write(_remember(certificate, draft, order, ca, now))
             except _IssuerReplaced:
@@ -77,6 +82,12 @@ class Issuance:
                 pass  # the serial is taken: with 158 random bits, once in the life of no authority
             else:
                 return certificate, ca.certificate
+
+    def _form(self, signer: Signer, profile: Profile, rsa_key: bool) -> Form:
+        key = (signer.certificate.serial_number, profile.name, rsa_key)
+        if key not in self._forms:
+            self._forms[key] = Form(signer, profile, self._organization, rsa_key=rsa_key)
+        return self._forms[key]
 
 
 def lifetime(
@@ -145,12 +156,16 @@ def asked_names(
         kind = "text"  # `orders` is a host to some and a mere label to others
     if kind != "text":
         found[kind].insert(0, name)
-    parsed = {
-        each: tuple(dict.fromkeys(_PARSERS[each](value) for value in values))
-        for each, values in found.items()
-    }
-    common = parsed[kind][0] if kind in ("dns", "ip") else name
-    return checked_common_name(common, required=kind == "text"), Names(**parsed)
+    names = parsed_names(found)
+    common = names.dns[0] if kind == "dns" else names.ip[0] if kind == "ip" else name
+    return checked_common_name(common, required=kind == "text"), names
+
+
+def parsed_names(found: Mapping[str, Iterable[str]]) -> Names:
+    """The names by kind, each normalised and only once. Raises BadName."""
+    return Names(
+        **{kind: tuple(dict.fromkeys(map(_PARSERS[kind], values))) for kind, values in found.items()}
+    )
 
 
 def checked_common_name(name: str, *, required: bool) -> str | None:
@@ -167,7 +182,7 @@ def checked_common_name(name: str, *, required: bool) -> str | None:
 
 
 class _IssuerReplaced(Exception):
-    """Another process renewed the issuing CA since this one looked."""
+    """Another process renewed or revoked the issuing CA since this one looked."""
 
 
 def _remember(
@@ -179,15 +194,8 @@ def _remember(
     names = [(kind, value) for kind in ("dns", "ip", "uri", "email") for value in getattr(draft.names, kind)]
 
     def work(transaction: Transaction) -> None:
-        def fit(connection: Connection) -> tuple[str, bool, int | None] | None:
-            columns = schema.issuers.c
-            query = select(columns.serial, columns.current, columns.revoked_at).where(columns.id == ca.id)
-            return connection.execute(query).one()
-
-        state = transaction.once(("issuer", ca.id), fit)
-        if state is None or state[2] is not None:
-            raise IssuerUnfit(ca.name, "is revoked")
-        if state[0] != ca.serial or not state[1]:
+        state = transaction.once(("issuer", ca.id), lambda connection: _issuer_state(connection, ca.id))
+        if state != (ca.serial, True, None):
             raise _IssuerReplaced
         transaction.add(
             schema.certificates,
@@ -216,3 +224,10 @@ def _remember(
         transaction.record(order.act, serial, actor=order.actor, at=now, **detail)
 
     return work
+
+
+def _issuer_state(connection: Connection, ca: int) -> tuple[str, bool, int | None]:
+    columns = schema.issuers.c
+    query = select(columns.serial, columns.current, columns.revoked_at).where(columns.id == ca)
+    serial, current, revoked_at = connection.execute(query).one()
+    return serial, current, revoked_at
