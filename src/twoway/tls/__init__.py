@@ -1,11 +1,12 @@
 """The handshake itself: the one maker of sessions and contexts."""
 
-from twoway.tls.aio import Limits, Listener, TlsConnection
+from twoway.tls.aio import TlsConnection
 from twoway.tls.alerts import AlertReceived
 from twoway.tls.blocking import ConnectFailed, ConnectionBroke, TlsSocket
 from twoway.tls.context import ClientContext, ServerContext
 from twoway.tls.faults import ConnectionCut, HandshakeFailed, NotTls, TicketElsewhere, TimedOut, Truncated
 from twoway.tls.generation import LiveClient, LiveServer, ServerGeneration, TrialFailed
+from twoway.tls.listener import Limits, Listener
 from twoway.tls.refusal import Refusal
 from twoway.tls.session import Session, Ticket
 from twoway.tls.settings import Clients, ClientSettings, ServerSettings, Version, trust_of

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from enum import Enum, auto
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twoway.errors import TwowayError
 from twoway.steps import Step
 from twoway.tls.faults import NotTls, TimedOut, Truncated
-from twoway.tls.generation import LiveServer
 from twoway.tls.refusal import Refusal
 from twoway.tls.session import Session
 from twoway.wire.peek import NeedMore, server_name_of
+
+if TYPE_CHECKING:
+    from twoway.tls.listener import Listener
 
 log = logging.getLogger("twoway.tls")
 
@@ -33,66 +34,12 @@ PLAIN_HTTP_ANSWER = (
 _CORK_LIMIT = 65536
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds on what one listener spends on others: seconds and counts."""
-
-    handshake_seconds: float = 10.0
-    drain_seconds: float = 1.0
-    connections: int = 10_000
-
-
 class _State(Enum):
     HELLO = auto()  # waiting for the whole ClientHello, to choose the context by its server name
     HANDSHAKE = auto()
     OPEN = auto()
     REFUSED = auto()  # the alert is out, the other side may read it
     CLOSED = auto()
-
-
-class Listener:
-    """What all connections of one listener share: the live generation, the limits, and who is told.
-
-    `application` makes the protocol for a proven connection; `refused` is called once for every refusal.
-    """
-
-    def __init__(
-        self,
-        live: LiveServer,
-        application: Callable[[Session], asyncio.Protocol],
-        *,
-        refused: Callable[[Refusal], None] | None = None,
-        limits: Limits | None = None,
-        loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        self.live, self.application = live, application
-        self.refused = refused or _log_refusal
-        self.limits = limits or Limits()
-        self.loop = loop or asyncio.get_running_loop()
-        self.connections: set[TlsConnection] = set()
-        self.turned_away = 0
-
-    def __call__(self) -> TlsConnection:
-        """The protocol factory for `loop.create_server`."""
-        return TlsConnection(self)
-
-    def reauthorize(self) -> int:
-        """Judge every open connection by the current generation and cut those it would not admit: how many.
-
-        The same checks as in a handshake, made once for each different chain.
-        """
-        verdicts: dict[tuple[int, tuple[str, ...]], TwowayError | None] = {}
-        cut = 0
-        for connection in tuple(self.connections):
-            fault = connection.rejudge(self.live.current, verdicts)
-            if fault is not None:
-                connection.cut(fault)
-                cut += 1
-        return cut
-
-
-def _log_refusal(refusal: Refusal) -> None:
-    log.warning("%s", refusal.as_line())
 
 
 class TlsConnection(asyncio.Protocol, asyncio.Transport):
@@ -419,7 +366,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             return self.session
         if name == "twoway.peer":
             return self.session.peer
-        if name == "ssl_object":
+        if name in ("ssl_object", "sslcontext"):
             return self.session
         if name == "cipher":
             return (self.session.cipher, self.session.version, None)

@@ -10,7 +10,7 @@ A Session belongs to one thread at a time.
 from __future__ import annotations
 
 from threading import local
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cryptography import x509
 
