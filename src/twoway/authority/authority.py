@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from cryptography import x509
 
-from twoway.authority import auditing, crl, directory, keys, records, request
+from twoway.authority import auditing, crl, directory, keys, request
 from twoway.authority.audit import Head, Row
 from twoway.authority.auditing import AuditReport
 from twoway.authority.cas import Cas
+from twoway.authority.certificates import BACKDATE
 from twoway.authority.constraints import Constraints
 from twoway.authority.faults import PassphraseNeeded
 from twoway.authority.founding import found
 from twoway.authority.issuance import Issuance, Order, asked_names, checked_common_name, parsed_names
 from twoway.authority.profiles import Profiles
 from twoway.authority.publishing import Publishing
-from twoway.authority.records import Record, State
-from twoway.authority.refusals import NoSuchCertificate, RenewalRefused, SelectorAmbiguous
+from twoway.authority.records import Record
+from twoway.authority.refusals import RenewalRefused
+from twoway.authority.register import Only, Register, Selector, moment_of
 from twoway.authority.revocation import revoking
 from twoway.authority.root_key import RootKey
 from twoway.authority.store import Store
@@ -33,7 +35,6 @@ from twoway.names import Names
 if TYPE_CHECKING:
     from twoway.trust import Trust
 
-Selector = str | int | Record | Credential | x509.Certificate
 Chain = tuple[x509.Certificate, ...]
 
 
@@ -51,6 +52,7 @@ class Authority:
         self.requested_by = _login()
         self._store = store
         self._cas = Cas(path, store, passphrase, root_key_file)
+        self._register = Register(store)
         self._profiles = Profiles(path / directory.PROFILES)
         self._issuance = Issuance(store, self._cas, self._profiles, self.name)
         self._publishing = Publishing(store, self._cas, self.requested_by)
@@ -89,7 +91,7 @@ class Authority:
             issuing_days=issuing_days,
             constraints=Constraints.given(name_constraints),
             actor=_login(),
-            now=_moment(now),
+            now=moment_of(now),
         )
         return cls.open(where, passphrase=secret)
 
@@ -195,7 +197,7 @@ class Authority:
         key = generate_key(kind)
         who = requested_by or self.requested_by
         order = Order(key.public_key(), common, names, profile, "issue", who, days)
-        return Credential(key, self._issuance.certify(order, _moment(now)), (self.root_certificate,))
+        return Credential(key, self._issuance.certify(order, moment_of(now)), (self.root_certificate,))
 
     def sign(
         self,
@@ -221,7 +223,7 @@ class Authority:
             common = checked_common_name(common, required=not wanted)
         who = requested_by or self.requested_by
         order = Order(asked.public_key, common, wanted, profile, "sign", who, days, ignored=asked.ignored)
-        return self._issuance.certify(order, _moment(now))
+        return self._issuance.certify(order, moment_of(now))
 
     def renew(
         self,
@@ -239,7 +241,7 @@ class Authority:
         Raises what `renew_certificate` raises, and UsageError for the same key where there is none.
         """
         if new_key:
-            key = generate_key(key_type_of(self._one(what, _moment(now)).certificate.public_key()))
+            key = generate_key(key_type_of(self._register.one(what, now).certificate.public_key()))
         elif isinstance(what, Credential):
             key = what.private_key
         else:
@@ -273,8 +275,8 @@ class Authority:
         as it is today. Without `days` it lives as long as the old one did. Raises NotIssuedHere, NoSuchCertificate,
         SelectorAmbiguous, RenewalRefused (revoked, on hold, expired), and what `issue` raises.
         """
-        moment = _moment(now)
-        old = self._one(what, moment)
+        moment = moment_of(now)
+        old = self._register.one(what, moment)
         if old.state in ("revoked", "held") or (old.state == "expired" and not allow_expired):
             word = {"revoked": "is revoked", "held": "is on hold", "expired": "has expired"}[old.state]
             raise RenewalRefused(old.serial, word)
@@ -286,7 +288,7 @@ class Authority:
             "renew",
             requested_by or self.requested_by,
             days,
-            lifetime=old.not_after - old.not_before,
+            lifetime=old.not_after - old.not_before - BACKDATE,
             renews=old.serial,
         )
         return self._issuance.certify(order, moment)
@@ -308,50 +310,25 @@ class Authority:
         or with `every` means them all. Also raises NoSuchCertificate, NotIssuedHere, ReasonUnknown, AlreadyRevoked,
         NotOnHold.
         """
-        moment = _moment(now)
-        found = self._in_use(what, moment) if every else (self._one(what, moment),)
+        moment = moment_of(now)
+        found = self._register.in_use(what, moment) if every else (self._register.one(what, moment),)
         for record in found:
             self._store.write(revoking(record, reason, actor=requested_by or self.requested_by, now=moment))
         return found
 
     # -- remembering
 
-    def list(
-        self,
-        match: str | None = None,
-        *,
-        state: State | None = None,
-        profile: str | None = None,
-        expires_before: datetime.datetime | None = None,
-        limit: int | None = None,
-        now: datetime.datetime | None = None,
-    ) -> tuple[Record, ...]:
+    def list(self, match: str | None = None, **only: Unpack[Only]) -> tuple[Record, ...]:
         """The certificates that fit everything given, oldest first; `match` as in `find`."""
-        with self._store.read() as connection:
-            return records.search(
-                connection,
-                _moment(now),
-                match=match,
-                state=state,
-                profile=profile,
-                expires_before=expires_before,
-                limit=limit,
-            )
+        return self._register.list(match, **only)
 
-    def find(self, match: Selector, *, now: datetime.datetime | None = None) -> tuple[Record, ...]:
+    def find(self, what: Selector, *, now: datetime.datetime | None = None) -> tuple[Record, ...]:
         """Every certificate with that name, alternative name, serial or fingerprint; `*` stands for anything."""
-        if isinstance(match, str):
-            return self.list(match, now=now)
-        if isinstance(match, int):
-            return self.list(format(match, "x"), now=now)
-        if isinstance(match, Record):
-            return self.list(match.serial, now=now)
-        with self._store.read() as connection:
-            return (records.by_certificate(connection, _moment(now), match),)
+        return self._register.find(what, now)
 
     def show(self, what: Selector, *, now: datetime.datetime | None = None) -> Record:
         """The one certificate that is meant: of several with a name, the one that is in use."""
-        return self._one(what, _moment(now))
+        return self._register.one(what, now)
 
     # -- telling others
 
@@ -361,7 +338,7 @@ class Authority:
 
     def crls(self, *, now: datetime.datetime | None = None) -> tuple[bytes, ...]:
         """The same as DER, the issuing CA's first. They are made anew after a revocation and at half their life."""
-        moment = _moment(now)
+        moment = moment_of(now)
         return tuple(self._publishing.current(ca, moment) for ca in self._cas.publishing(moment))
 
     def trust(self, *, now: datetime.datetime | None = None) -> Trust:
@@ -390,18 +367,6 @@ class Authority:
         """What is done with the root's key: take it offline, and use it again."""
         return RootKey(self.directory, self._store, self._cas, self._publishing, self.requested_by)
 
-    def _in_use(self, what: Selector, moment: datetime.datetime) -> tuple[Record, ...]:
-        found = self.find(what, now=moment)
-        if not found:
-            raise NoSuchCertificate(str(what))
-        return tuple(record for record in found if record.state in ("valid", "held")) or found[-1:]
-
-    def _one(self, what: Selector, moment: datetime.datetime) -> Record:
-        found = self._in_use(what, moment)
-        if len(found) > 1:
-            raise SelectorAmbiguous(str(what), tuple(record.serial for record in found))
-        return found[0]
-
 
 class Wishes(TypedDict, total=False):
     """What `issue` takes besides a profile and a name."""
@@ -414,10 +379,6 @@ class Wishes(TypedDict, total=False):
     key_type: str | None
     now: datetime.datetime | None
     requested_by: str | None
-
-
-def _moment(now: datetime.datetime | None) -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC) if now is None else now.astimezone(datetime.UTC)
 
 
 def _login() -> str:

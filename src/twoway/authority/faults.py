@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import datetime
 
-from twoway.errors import ConfigError
+from twoway.errors import ConfigError, TwowayError
 
 
-class AuthorityError(ConfigError):
-    """An authority cannot do what was asked because of the state it is in."""
-
-    code = "authority"
+class Facts(TwowayError):
+    """An error whose evidence is its own attributes."""
 
     @property
     def evidence(self) -> dict[str, object]:
         return {name: _plain(value) for name, value in vars(self).items()}
+
+
+class AuthorityError(Facts, ConfigError):
+    """An authority cannot do what was asked because of the state it is in, or because of how it was asked."""
+
+    code = "authority"
 
 
 class NotAnAuthority(AuthorityError):
@@ -272,7 +276,7 @@ class CrlStuck(AuthorityError):
         return "bring the exported root key and make a new one: twoway ca crl --root-key FILE"
 
 
-class AuditBroken(AuthorityError):
+class AuditBroken(Facts):
     """The audit log is not what was written: the first row that shows it is named."""
 
     code = "authority_audit_broken"

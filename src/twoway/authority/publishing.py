@@ -58,8 +58,8 @@ class Publishing:
 
     def publish(self, ca: Ca, signer: Signer, now: datetime.datetime) -> bytes:
         """A new CRL of one CA as DER, whatever the stored one says. Issuing goes on while it is made."""
-        now = now.replace(microsecond=0)
-        end = now + (ROOT_LIFETIME if ca.role == "root" else ISSUING_LIFETIME)
+        this_update = now.replace(microsecond=0)
+        end = this_update + (ROOT_LIFETIME if ca.role == "root" else ISSUING_LIFETIME)
         next_update = min(end, ca.certificate.not_valid_after_utc)
 
         def reserve(transaction: Transaction) -> int:
@@ -73,7 +73,7 @@ class Publishing:
         with self._store.write_and_see(reserve) as (number, connection):
             covers = _changes(connection, ca)
             entries = _entries(connection, ca)
-        crl = build(signer, number=number, this_update=now, next_update=next_update, entries=entries)
+        crl = build(signer, number=number, this_update=this_update, next_update=next_update, entries=entries)
 
         def keep(transaction: Transaction) -> None:
             crls = schema.crls
@@ -84,7 +84,7 @@ class Publishing:
                     insert(crls).values(
                         issuer=ca.id,
                         number=number,
-                        this_update=int(now.timestamp()),
+                        this_update=int(this_update.timestamp()),
                         next_update=int(next_update.timestamp()),
                         covers=covers,
                         crl=crl,

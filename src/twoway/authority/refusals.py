@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 
-from twoway.authority.faults import AuthorityError
+from twoway.authority.faults import AuthorityError, Facts
 
 
-class RequestRefused(AuthorityError):
-    """The authority works, and says no to this request."""
+class RequestRefused(Facts):
+    """The authority works and was asked properly, and its answer is no."""
 
     code = "request_refused"
 
@@ -138,7 +138,7 @@ class LifetimeRefused(RequestRefused):
         return "ask for fewer days, or leave --days out for the longest that is allowed"
 
 
-class ProfileUnknown(RequestRefused):
+class ProfileUnknown(AuthorityError):
     """No profile has that name."""
 
     code = "profile_unknown"
@@ -189,7 +189,7 @@ class NoSuchCertificate(RequestRefused):
         return "give a name, a serial or a SHA-256 fingerprint as `twoway ca list` prints them"
 
 
-class SelectorAmbiguous(RequestRefused):
+class SelectorAmbiguous(AuthorityError):
     """More than one certificate fits, and the act is for one."""
 
     code = "certificate_ambiguous"
@@ -261,7 +261,7 @@ class NotOnHold(RequestRefused):
         return "removeFromCRL lifts a certificateHold only; any other revocation is final"
 
 
-class ReasonUnknown(RequestRefused):
+class ReasonUnknown(AuthorityError):
     """RFC 5280 knows no such reason for a revocation."""
 
     code = "revocation_reason_unknown"

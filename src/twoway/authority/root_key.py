@@ -15,6 +15,7 @@ from sqlalchemy import insert, update
 from twoway.authority import directory as files
 from twoway.authority import keys, schema
 from twoway.authority.cas import Ca, Cas
+from twoway.authority.certificates import BACKDATE
 from twoway.authority.crl import REASONS
 from twoway.authority.faults import DirectoryUnwritable, RootKeyOffline
 from twoway.authority.founding import issuer_row, subordinate
@@ -94,7 +95,7 @@ class RootKey:
         root_signer = self._cas.signer(root, "renew the issuing CA")
         name = self._cas.organization
         end = min(after_days(days, moment), root.certificate.not_valid_after_utc)
-        begin = max(moment.replace(microsecond=0), root.certificate.not_valid_before_utc)
+        begin = max(moment.replace(microsecond=0) - BACKDATE, root.certificate.not_valid_before_utc)
         key = None if new_key else self._cas.signer(old).key
         kind = key_type_of(old.certificate.public_key())
         renewed = subordinate(root_signer, name, kind, begin, end, old.limits, key)
