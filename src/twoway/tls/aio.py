@@ -246,6 +246,11 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             self._timer.cancel()
             self._timer = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the handshake and the policy have said yes, and the connection has not ended."""
+        return self._state is _State.OPEN
+
     # -- a new generation ----------------------------------------------------------------------------
 
     def rejudge(

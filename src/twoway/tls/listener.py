@@ -51,6 +51,12 @@ class Listener:
         """The protocol factory for `loop.create_server`."""
         return TlsConnection(self)
 
+    def abort_handshakes(self) -> None:
+        """Drop whoever has not proven anything yet: for a server that stops."""
+        for connection in tuple(self.connections):
+            if not connection.is_open:
+                connection.abort()
+
     def reauthorize(self) -> int:
         """Judge every open connection by the current generation and cut those it would not admit: how many.
 

@@ -87,10 +87,7 @@ class Trust:
                 if not is_ca(certificate):
                     raise AnchorNotAuthority(describe(certificate), str(place))
             anchors.extend(found)
-        loaded: list[x509.CertificateRevocationList] = []
-        for place in lists:
-            loaded.extend(crls_from_pem(read(place, limit=MAX_CRL_FILE), where=str(place)))
-        return cls(tuple(anchors), tuple(loaded), crl_rule, crl_scope)
+        return cls(tuple(anchors), load_crls(lists), crl_rule, crl_scope)
 
     @classmethod
     def from_pem(cls, anchors: bytes, *, crls: bytes | None = None, crl_rule: CrlRule = "refuse") -> Trust:
@@ -116,6 +113,13 @@ class Trust:
     @property
     def checks_revocation(self) -> bool:
         return self.revocation is not None
+
+
+def load_crls(paths: Sequence[str | Path]) -> tuple[x509.CertificateRevocationList, ...]:
+    """All revocation lists of some files (PEM or DER), in order; raises a CredentialError."""
+    return tuple(
+        crl for path in paths for crl in crls_from_pem(read(path, limit=MAX_CRL_FILE), where=str(path))
+    )
 
 
 def _several(paths: str | Path | Sequence[str | Path]) -> tuple[str | Path, ...]:

@@ -1,0 +1,219 @@
+"""One server process: uvicorn's life cycle on our listener, with reload and drain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+
+from twoway.errors import ConfigError, TwowayError
+from twoway.server.journal import Journal, with_access_log
+from twoway.server.options import ServeOptions
+from twoway.server.protocols import PeerHttpProtocol, PeerWebSocketProtocol
+from twoway.tls import Listener, LiveServer, Session
+from twoway.tls.reload import FileWatch
+
+WATCH_SECONDS = 1.0
+SETTLE_SECONDS = 2.0  # how long files that are being replaced may contradict each other
+_RETRY_SECONDS = 0.1
+
+
+class CannotListen(ConfigError):
+    """The address cannot be listened on."""
+
+    code = "cannot_listen"
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(host, port, reason)
+        self.host, self.port, self.reason = host, port, reason
+
+    def __str__(self) -> str:
+        return f"cannot listen on {self.host} port {self.port}: {self.reason}"
+
+    @property
+    def remedy(self) -> str:
+        if self.reason.lower().startswith("permission"):
+            return "ports below 1024 need privileges: choose a higher one, such as 8443"
+        return "choose another port, or stop what listens there"
+
+
+class StartFailed(ConfigError):
+    """The application said no when it was started."""
+
+    code = "start_failed"
+
+    def __str__(self) -> str:
+        return "the application failed in its start-up (lifespan)"
+
+    @property
+    def remedy(self) -> str:
+        return "its own traceback is in the log above"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound socket that does not listen yet; raises CannotListen."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise CannotListen(host, port, error.strerror or str(error)) from None
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise CannotListen(host, port, error.strerror or str(error)) from None
+    sock.set_inheritable(True)
+    return sock
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, except that the connections are ours.
+
+    Made from a live generation that has passed its trial; `port` is known as soon as it is made.
+    """
+
+    def __init__(
+        self, application: Any, options: ServeOptions, live: LiveServer, sock: socket.socket, journal: Journal
+    ) -> None:
+        self.options, self.live, self.journal, self.sock = options, live, journal, sock
+        self.port: int = sock.getsockname()[1]
+        self.listener: Listener | None = None
+        self.servers: list[Any] = []
+        self._watching: asyncio.Task[None] | None = None
+        self._reload_asked = asyncio.Event()
+        self._watch = FileWatch(options.watched())
+        config = uvicorn.Config(
+            with_access_log(application, journal) if journal.access else application,
+            http=PeerHttpProtocol,
+            ws=PeerWebSocketProtocol,
+            interface="asgi3",
+            lifespan="auto",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # a header never says who called
+            server_header=False,
+            timeout_keep_alive=options.keep_alive_seconds,
+            timeout_graceful_shutdown=int(options.drain_seconds),
+            limit_concurrency=options.concurrency,
+            backlog=options.backlog,
+            workers=1,
+        )
+        super().__init__(config)
+
+    # -- life ----------------------------------------------------------------------------------------
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise StartFailed
+        loop = asyncio.get_running_loop()
+        self.listener = Listener(
+            self.live, self._protocol, refused=self.journal.refused, limits=self.options.limits, loop=loop
+        )
+        self.servers = [await loop.create_server(self.listener, sock=self.sock, backlog=self.options.backlog)]
+        self._watching = loop.create_task(self._watch_files())
+        self.started = True
+
+    def _protocol(self, _session: Session) -> asyncio.Protocol:
+        return PeerHttpProtocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.journal.event(
+            "draining", f"no new connections; up to {self.options.drain_seconds:g} s for the running ones"
+        )
+        if self._watching is not None:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+        for server in self.servers:
+            server.close()
+        if self.listener is not None:
+            self.listener.abort_handshakes()
+        try:
+            await super().shutdown(sockets)
+        finally:
+            if self.listener is not None:
+                for connection in tuple(self.listener.connections):
+                    connection.abort()
+        self.journal.event("stopped", "all connections have ended")
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT drain, a second one ends at once, SIGHUP reloads; nothing is raised afterwards."""
+        loop = asyncio.get_running_loop()
+        handled = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        try:
+            for number in handled:
+                loop.add_signal_handler(number, self._on_signal, number)
+        except (RuntimeError, ValueError):  # not in the main thread: whoever runs us stops us
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number in handled:
+                loop.remove_signal_handler(number)
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            self._reload_asked.set()
+        elif self.should_exit:
+            self.force_exit = True
+        else:
+            self.should_exit = True
+
+    # -- reload --------------------------------------------------------------------------------------
+
+    def request_reload(self) -> None:
+        """Load everything anew now, without waiting for a file to change. For the loop's own thread."""
+        self._reload_asked.set()
+
+    async def _watch_files(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._reload_asked.wait(), WATCH_SECONDS)
+            asked = self._reload_asked.is_set()
+            self._reload_asked.clear()
+            if await asyncio.to_thread(self._watch.changed) or asked:
+                await self.reload()
+
+    async def reload(self) -> bool:
+        """Build, try and swap in a new generation, then judge the open connections by it; False if that failed.
+
+        Key and certificate are replaced one after the other: what contradicts itself is tried again for two
+        seconds before it is called wrong. The old generation serves meanwhile, and afterwards if need be.
+        """
+        assert self.listener is not None
+        loop = asyncio.get_running_loop()
+        end = loop.time() + SETTLE_SECONDS
+        while True:
+            try:
+                generation = await asyncio.to_thread(self.live.reload, self.options.settings)
+                break
+            except TwowayError as error:
+                if loop.time() < end:
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                self.journal.fault("reload-failed", "the old configuration keeps serving", error)
+                return False
+            except Exception as error:  # noqa: BLE001 - whatever it is, what serves keeps serving
+                self.journal.fault("reload-failed", "the old configuration keeps serving", error)
+                return False
+        cut = self.listener.reauthorize()
+        self.journal.event(
+            "reloaded",
+            f"generation {generation.number} serves; {cut} connections were cut",
+            generation=generation.number,
+            cut=cut,
+        )
+        return True
