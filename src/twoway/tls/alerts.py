@@ -152,14 +152,20 @@ class AlertReceived(PeerRefused):
             wanted = f" issued by {' or '.join(self.accepted)}" if self.accepted else ""
             return f"present a client certificate{wanted}: pass --identity DIR (or identity= in code)"
         if self.alert in _ABOUT_OUR_CERTIFICATE and self.presented is not None:
-            accepted = (
-                f"; it accepts certificates issued by {', '.join(self.accepted)}" if self.accepted else ""
-            )
-            return (
-                f"we presented {self.presented}{accepted}; its own log has the exact reason, "
-                "and `twoway policy test` answers for a policy of ours"
-            )
+            return f"{self._about_ours()}; the other side's log has the exact reason"
         return "the other side's log has the exact reason"
+
+    def _about_ours(self) -> str:
+        wanted = (
+            f" issued by {' or '.join(self.accepted)}" if self.accepted else " that the other side trusts"
+        )
+        if self.alert == "unknown_ca":
+            return f"we presented {self.presented}: present an identity{wanted}, with its intermediates (cert.pem)"
+        if self.alert in ("certificate_expired", "certificate_revoked"):
+            return f"we presented {self.presented}: have it renewed or issued anew"
+        if self.alert in ("certificate_unknown", "access_denied"):
+            return f"we presented {self.presented}: have it allowed there (their `twoway policy test` tells)"
+        return f"we presented {self.presented}: check its purpose, its names and its dates"
 
     @property
     def evidence(self) -> dict[str, object]:

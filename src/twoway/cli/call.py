@@ -1,0 +1,181 @@
+"""`twoway call URL`: one request, by somebody who proves who they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from twoway.cli._identity import identity_options
+from twoway.errors import UsageError
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from twoway.credential import Credential
+
+_PATH = click.Path(path_type=Path)
+_MAX_BODY = 256 * 1024 * 1024
+
+
+@click.command()
+@click.argument("url")
+@identity_options(required=False)
+@click.option("-X", "--method", metavar="METHOD", help="Default: GET, or POST with a body.")
+@click.option("-H", "--header", multiple=True, metavar="'NAME: VALUE'", help="A header; may be repeated.")
+@click.option("-d", "--data", metavar="DATA", help="Body; @FILE reads a file, @- stdin.")
+@click.option("--json-body", metavar="JSON", help="Body as JSON, with its content type.")
+@click.option(
+    "-o", "--output", type=_PATH, metavar="FILE", help="Write the body to a file, whole or not at all."
+)
+@click.option("--trust", type=_PATH, metavar="FILE", help="Authorities to believe, instead of ca.pem.")
+@click.option("--crl", type=_PATH, multiple=True, metavar="FILE", help="Revocation lists.")
+@click.option("--follow", is_flag=True, help="Follow redirects within the same origin.")
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds for each wait.")
+@click.option("-i", "--include", is_flag=True, help="Show status and headers in front of the body.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell the connection on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Status, headers, body and server as one JSON object.")
+def call(
+    url: str,
+    identity: Credential | None,
+    ca: Path | None,
+    method: str | None,
+    header: tuple[str, ...],
+    data: str | None,
+    json_body: str | None,
+    output: Path | None,
+    trust: Path | None,
+    crl: tuple[Path, ...],
+    follow: bool,
+    timeout: float,
+    include: bool,
+    verbose: bool,
+    as_json: bool,
+) -> int:
+    """Send one request to URL and print the body of the answer.
+
+    Exit status 0 for an answer below 400, 1 for an error status or a refusal, 2 when asked wrongly.
+    """
+    from twoway.client import Client
+
+    content, headers = _body(data, json_body), _headers(header)
+    if json_body is not None:
+        headers.setdefault("content-type", "application/json")
+    with Client(
+        identity=identity, trust=trust or ca, crl=crl, timeout=timeout, follow_redirects=follow
+    ) as client:
+        chosen = method or ("POST" if content is not None else "GET")
+        with client.stream(chosen.upper(), _checked(url), headers=headers, content=content) as response:
+            if verbose:
+                _tell(response)
+            if output is not None:
+                _save(response, output)
+            elif as_json:
+                _print_json(response)
+            else:
+                _print(response, include)
+    return 0 if response.status_code < 400 else 1
+
+
+def _checked(url: str) -> str:
+    if "://" not in url:
+        raise UsageError(f"expected an address, got {url}", f"write it whole: https://{url}")
+    return url
+
+
+def _body(data: str | None, json_body: str | None) -> bytes | None:
+    if data is not None and json_body is not None:
+        raise UsageError("--data and --json-body exclude each other", "give one of them")
+    if json_body is not None:
+        try:
+            json.loads(json_body)
+        except ValueError as error:
+            raise UsageError(
+                f"--json-body is not JSON: {error}", "quote it for the shell: '{\"order_id\": 1223}'"
+            ) from None
+        return json_body.encode()
+    if data is None or not data.startswith("@"):
+        return None if data is None else data.encode()
+    if data == "@-":
+        return sys.stdin.buffer.read(_MAX_BODY)
+    return Path(data[1:]).read_bytes()
+
+
+def _headers(given: tuple[str, ...]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for one in given:
+        name, colon, value = one.partition(":")
+        if not colon or not name.strip():
+            raise UsageError(f"expected 'Name: value', got {one!r}", "write -H 'X-Name: value'")
+        if any(character in one for character in "\r\n\0"):
+            raise UsageError(f"the header {name.strip()!r} has a line break in it", "a header is one line")
+        headers[name.strip().lower()] = value.strip()
+    return headers
+
+
+def _print(response: httpx2.Response, include: bool) -> None:
+    out = sys.stdout.buffer
+    if include:
+        head = [f"HTTP/1.1 {response.status_code} {response.reason_phrase}"]
+        head += [f"{name}: {value}" for name, value in response.headers.items()]
+        out.write(("\r\n".join(head) + "\r\n\r\n").encode())
+    for part in response.iter_bytes():
+        out.write(part)
+    out.flush()
+
+
+def _print_json(response: httpx2.Response) -> None:
+    from twoway.client import peer
+
+    body = response.read()
+    server = peer(response)
+    answer: dict[str, Any] = {
+        "status": response.status_code,
+        "headers": dict(response.headers.items()),
+        "server": server.as_dict() if server else None,
+    }
+    try:
+        answer["body"] = json.loads(body)
+    except ValueError:
+        answer["body"] = body.decode("utf-8", "replace")
+    click.echo(json.dumps(answer, indent=2))
+
+
+def _save(response: httpx2.Response, output: Path) -> None:
+    """The body in a file of its own that takes the name only when it is whole."""
+    descriptor, aside = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            for part in response.iter_bytes():
+                file.write(part)
+        os.replace(aside, output)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(aside)
+        raise
+
+
+def _tell(response: httpx2.Response) -> None:
+    from twoway.client import peer, session
+
+    server, connection = peer(response), session(response)
+    if server is None or connection is None:
+        return
+    how = "resumed" if server.resumed else "full handshake"
+    shown = connection.context.own_name or "nobody (no certificate)"
+    for line in (
+        f"1 hello: {connection.target}",
+        f"2 the server shows who it is: {server.subject} ({server.names}), issued by {server.issuer}",
+        f"3 the client checks: trusted, valid until {server.not_after:%Y-%m-%d %H:%M} UTC, "
+        f"revocation {server.revocation}; shows itself as {shown}",
+        "4 the server checks: it lets us in",
+        f"5 both talk: {server.tls_version}, {server.cipher}, {server.group}, {how}",
+        f"status {response.status_code}",
+    ):
+        click.echo(line, err=True)

@@ -1,0 +1,144 @@
+"""Client and AsyncClient: httpx2's clients, on our engine, with an identity."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from twoway.client.faults import PlainHttpRefused, RedirectElsewhere, as_call_error
+from twoway.client.source import IdentitySource
+from twoway.client.streams import AsyncBackend, Backend
+from twoway.credential import Credential
+from twoway.credential.keys import Passphrase
+from twoway.errors import UsageError
+from twoway.tls import Session
+from twoway.trust import Peer, Policy, Trust
+from twoway.trust.revocation import CrlRule
+
+
+class Transport(httpx2.HTTPTransport):
+    """httpx2's transport whose every TLS connection is made by our engine."""
+
+    def __init__(self, source: IdentitySource, **arguments: Any) -> None:
+        super().__init__(verify=_unused_context(), **arguments)
+        self._pool._network_backend = Backend(source)
+
+
+class AsyncTransport(httpx2.AsyncHTTPTransport):
+    """The same for asyncio and trio."""
+
+    def __init__(self, source: IdentitySource, **arguments: Any) -> None:
+        super().__init__(verify=_unused_context(), **arguments)
+        self._pool._network_backend = AsyncBackend(source)
+
+
+def _unused_context() -> ssl.SSLContext:
+    """What httpx2 wants to hold. It trusts nobody: if it were ever used, every handshake would fail."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+class _Calls:
+    """What both clients add to httpx2's."""
+
+    _source: IdentitySource
+    _plain_http: bool
+    _redirects: frozenset[str]
+    _transport_class: type[Any]
+
+    def __init__(
+        self,
+        *,
+        identity: Credential | str | Path | None = None,
+        trust: Trust | str | Path | None = None,
+        crl: str | Path | tuple[str | Path, ...] = (),
+        crl_rule: CrlRule = "refuse",
+        servers: Policy | None = None,
+        passphrase: Passphrase = None,
+        resume: bool = True,
+        redirect_identity_to: Collection[str] = (),
+        dangerously_allow_plain_http: bool = False,
+        **arguments: Any,
+    ) -> None:
+        for name in ("verify", "cert"):
+            if name in arguments:
+                raise UsageError(
+                    f"a twoway client has no {name}=: it always checks, and always shows its identity",
+                    "pass identity= (who you are) and trust= (the bundle of authorities you believe)",
+                )
+        if arguments.get("http2"):
+            raise UsageError("a twoway client speaks HTTP/1.1", "leave http2 out")
+        self._plain_http = dangerously_allow_plain_http
+        self._redirects = frozenset(redirect_identity_to)
+        self._source = IdentitySource(
+            identity, trust, crl, crl_rule=crl_rule, policy=servers, passphrase=passphrase, resume=resume
+        )
+        super().__init__(**arguments)
+
+    def _init_transport(self, transport: Any = None, **arguments: Any) -> Any:
+        return (
+            transport if transport is not None else self._transport_class(self._source, **_without(arguments))
+        )
+
+    def _init_proxy_transport(self, proxy: Any, **arguments: Any) -> Any:
+        return self._transport_class(self._source, proxy=proxy, **_without(arguments))
+
+    def _check_scheme(self, request: httpx2.Request) -> None:
+        if request.url.scheme != "https" and not self._plain_http:
+            raise as_call_error(PlainHttpRefused(str(request.url.copy_with(userinfo=None))))
+
+    def _redirect_url(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.URL:
+        url: httpx2.URL = super()._redirect_url(request, response)  # type: ignore[misc]
+        origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
+        if url.origin != request.url.origin and origin not in self._redirects:
+            here = f"{request.url.scheme}://{request.url.netloc.decode('ascii')}"
+            raise as_call_error(RedirectElsewhere(here, str(url)))
+        return url
+
+
+def _without(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name not in ("verify", "cert")}
+
+
+class Client(_Calls, httpx2.Client):  # type: ignore[misc]  # the two hooks take what httpx2 passes
+    """An httpx2.Client that shows who it is and lets itself be answered only by a proven server.
+
+    `identity` is an identity directory, a PKCS#12 file or a Credential (None calls without a certificate);
+    `trust` a bundle of authorities, by default the one beside the identity; `crl` revocation lists. A
+    directory is read again when its files change. `servers` may narrow by policy which proven servers are
+    talked to. A redirect to another origin raises RedirectElsewhere unless `redirect_identity_to` names it,
+    an http:// address PlainHttpRefused. All other arguments are httpx2's, without `verify` and `cert`.
+
+    Whatever goes wrong in a connection is raised as a TwowayError that is an httpx2.TransportError too.
+    """
+
+    _transport_class = Transport
+
+    def _send_single_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._check_scheme(request)
+        return super()._send_single_request(request)
+
+
+class AsyncClient(_Calls, httpx2.AsyncClient):  # type: ignore[misc]  # as above
+    """An httpx2.AsyncClient that shows who it is; as Client, on asyncio and trio."""
+
+    _transport_class = AsyncTransport
+
+    async def _send_single_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._check_scheme(request)
+        return await super()._send_single_request(request)
+
+
+def session(response: httpx2.Response) -> Session | None:
+    """The TLS session that a response came over; None over plain HTTP."""
+    stream = response.extensions.get("network_stream")
+    return stream.get_extra_info("twoway.session") if stream is not None else None
+
+
+def peer(response: httpx2.Response) -> Peer | None:
+    """Who the server of a response proved to be; None over plain HTTP."""
+    found = session(response)
+    return found.peer if found is not None else None
