@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import getpass
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from twoway.trust import Trust
 
 Chain = tuple[x509.Certificate, ...]
+
+_log = logging.getLogger("twoway.authority")
 
 
 class Authority:
@@ -74,7 +77,7 @@ class Authority:
         """A new authority in a new directory, which appears whole or not at all.
 
         `name` is the organisation in everything it signs. Without a passphrase the CA keys are stored unencrypted,
-        and a warning says so. `name_constraints` limits what it can ever certify: see Constraints. Raises
+        and a warning says so unless `no_passphrase` says that it is meant. `name_constraints` limits what it can ever certify: see Constraints. Raises
         DirectoryTaken, DirectoryUnwritable, UsageError.
         """
         where = Path(path).absolute()
@@ -93,6 +96,10 @@ class Authority:
             actor=_login(),
             now=moment_of(now),
         )
+        if not secret and not no_passphrase:
+            _log.warning(
+                "the CA keys in %s are stored without a passphrase: whoever reads them can issue", where
+            )
         return cls.open(where, passphrase=secret)
 
     @classmethod

@@ -16,7 +16,7 @@ from twoway.credential import PublicKey
 
 BACKDATE = datetime.timedelta(minutes=5)  # for clocks that are a little behind
 
-MAX_COMMON_NAME = 64  # RFC 5280 appendix A.1, ub-common-name
+MAX_COMMON_NAME = 64  # RFC 5280 appendix A.1, ub-common-name; in octets, as the strictest readers count
 
 
 def serial_number() -> int:
@@ -25,12 +25,14 @@ def serial_number() -> int:
     return 1 << 158 | secrets.randbits(158)
 
 
-def ca_subject(organization: str, common_name: str) -> x509.Name:
-    """The subject of a CA: O and CN, each cut to what RFC 5280 allows."""
+def ca_subject(organization: str, role: str) -> x509.Name:
+    """The subject of a CA: the organisation, and the organisation and the CA's role as its common name."""
+    room = MAX_COMMON_NAME - len(role) - 1
+    short = organization.encode()[:room].decode(errors="ignore")
     return x509.Name(
         [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization[:64]),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name[:MAX_COMMON_NAME]),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"{short} {role}"),
         ]
     )
 

@@ -5,7 +5,6 @@ It reads everything from the finished object, so that whatever put a name, a key
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from cryptography import x509
@@ -13,10 +12,10 @@ from cryptography import x509
 from twoway.authority.cas import Ca
 from twoway.authority.certificates import purposes
 from twoway.authority.constraints import Constraints
-from twoway.authority.profiles import NameRules, Profile
+from twoway.authority.profiles import Profile
 from twoway.authority.refusals import KeyNotAccepted, LifetimeRefused, NameNeeded, NameRefused
 from twoway.credential import common_name, key_type_of
-from twoway.names import guess_kind, matches_pattern
+from twoway.names import guess_kind
 
 
 def judge(certificate: x509.Certificate, profile: Profile, issuer: Ca) -> None:
@@ -77,7 +76,7 @@ def _alternative_names(
 def _judge_name(kind: str, value: str, profile: Profile, limits: Constraints) -> None:
     if kind == "dns" and "*" in value and not profile.wildcards:
         raise NameRefused(kind, value, f"the profile {profile.name} has no wildcards")
-    if profile.names is not None and not _allowed(kind, value, profile.names):
+    if profile.names is not None and not profile.names.allows(kind, value):
         patterns = getattr(profile.names, kind)
         allows = ", ".join(patterns) if patterns else "none of this kind"
         raise NameRefused(kind, value, f"the profile {profile.name} allows {allows}")
@@ -90,9 +89,7 @@ def _judge_common_name(
 ) -> None:
     if any(value == subject for _, value in names):
         return  # judged already, as what it is
-    if profile.names is not None and not any(
-        matches_pattern("cn", pattern, subject) for pattern in profile.names.cn
-    ):
+    if profile.names is not None and not profile.names.allows("cn", subject):
         allows = ", ".join(profile.names.cn) or "one of the certificate's alternative names"
         raise NameRefused("common", subject, f"the profile {profile.name} allows {allows}")
     # A common name that reads like another kind of name is taken for one by some verifiers.
@@ -115,13 +112,6 @@ def _judge_presence(names: list[tuple[str, str]], profile: Profile) -> None:
     if len(uris) > 1 and any(uri.lower().startswith("spiffe:") for uri in uris):
         # X509-SVID §2: exactly one URI, or verifiers must refuse the certificate.
         raise NameRefused("uri", uris[1], "a certificate with a SPIFFE ID has no second URI")
-
-
-def _allowed(kind: str, value: str, rules: NameRules) -> bool:
-    if kind == "ip":
-        address = ipaddress.ip_address(value)
-        return any(pattern in ("*", "**") or address in ipaddress.ip_network(pattern) for pattern in rules.ip)
-    return any(matches_pattern(kind, pattern, value) for pattern in getattr(rules, kind))
 
 
 _KINDS: dict[type[x509.GeneralName], str] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import logging
 from pathlib import Path
 
 from cryptography import x509
@@ -29,8 +28,6 @@ from twoway.credential import (
     write_public,
 )
 from twoway.errors import UsageError
-
-_log = logging.getLogger("twoway.authority")
 
 
 def found(
@@ -73,10 +70,6 @@ def found(
             publishing.publish(cas.issuing, issuing, now)
         finally:
             store.close()
-    if not passphrase:
-        _log.warning(
-            "the CA keys in %s are stored without a passphrase: whoever reads them can issue", directory
-        )
 
 
 def subordinate(
@@ -91,7 +84,7 @@ def subordinate(
     """An issuing CA under the root; it may sign leaves and no further CA (RFC 5280 §4.2.1.9, pathlen 0)."""
     key = key or generate_key(key_type)
     builder = ca(
-        ca_subject(name, f"{name[:53]} Issuing CA"),
+        ca_subject(name, "Issuing CA"),
         key.public_key(),
         issuer=root,
         path_length=0,
@@ -126,7 +119,7 @@ def _root(
 ) -> Signer:
     key = generate_key(key_type)
     builder = ca(
-        ca_subject(name, f"{name[:56]} Root CA"),
+        ca_subject(name, "Root CA"),
         key.public_key(),
         issuer=None,
         path_length=1,
@@ -160,9 +153,9 @@ def _enter(
 
 
 def _check(name: str, key_type: str) -> None:
-    if not name.strip() or not name.isprintable() or len(name) > 64:
+    if not name.strip() or not name.isprintable() or len(name.encode()) > 64:
         raise UsageError(
-            f"{name[:80]!r} cannot be an authority's name: expected 1 to 64 printable characters",
+            f"{name[:80]!r} cannot be an authority's name: expected 1 to 64 octets of printable text",
             "choose a shorter or plainer name, such as your organisation's",
         )
     if key_type not in KEY_TYPES:

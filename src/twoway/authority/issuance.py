@@ -142,23 +142,28 @@ def asked_names(
 ) -> tuple[str | None, Names]:
     """The common name and the alternative names for `name` plus what is listed. Raises BadName and NameRefused.
 
-    `name` becomes an alternative name of the kind that it looks like. A common name holds 64 characters; a longer
+    `name` becomes an alternative name of the kind that it looks like. A common name holds 64 octets; a longer
     name (a SPIFFE ID, often) is an alternative name only.
     """
     found = {"dns": list(dns), "ip": list(ip), "uri": list(uri), "email": list(email)}
     kind = guess_kind(name)
-    if (
-        kind == "dns"
-        and "." not in name
-        and "server" not in profile.purpose
-        and limits.objection("dns", name)
-    ):
-        kind = "text"  # `orders` is a host to some and a mere label to others
+    if kind == "dns" and _is_mere_label(name, profile, limits):
+        kind = "text"
     if kind != "text":
         found[kind].insert(0, name)
     names = parsed_names(found)
     common = names.dns[0] if kind == "dns" else names.ip[0] if kind == "ip" else name
     return checked_common_name(common, required=kind == "text"), names
+
+
+def _is_mere_label(name: str, profile: Profile, limits: Constraints) -> bool:
+    """Whether `orders`, which could be a host, is meant as a client's plain name, because as a host it may not be."""
+    if "." in name or "server" in profile.purpose:
+        return False
+    host = parse_dns_name(name)
+    return bool(limits.objection("dns", host)) or (
+        profile.names is not None and not profile.names.allows("dns", host)
+    )
 
 
 def parsed_names(found: Mapping[str, Iterable[str]]) -> Names:
@@ -172,12 +177,11 @@ def checked_common_name(name: str, *, required: bool) -> str | None:
     """The name if it can stand in a subject; None for one that is too long and stands elsewhere as well."""
     if not name.strip() or not name.isprintable():
         raise NameRefused("common", name, "it has to be text that can be printed")
-    if len(name) <= MAX_COMMON_NAME:
+    size = len(name.encode())
+    if size <= MAX_COMMON_NAME:
         return name
     if required:
-        raise NameRefused(
-            "common", name, f"it has {len(name)} characters, and {MAX_COMMON_NAME} are the most"
-        )
+        raise NameRefused("common", name, f"it has {size} octets, and {MAX_COMMON_NAME} are the most")
     return None
 
 

@@ -40,7 +40,7 @@ class Form:
 
     def __init__(self, signer: Signer, profile: Profile, organization: str, *, rsa_key: bool) -> None:
         self._signer = signer
-        subject = [_attribute("2.5.4.10", profile.organization or organization[:64])]
+        subject = [_attribute("2.5.4.10", profile.organization or organization)]
         if profile.organizational_unit:
             subject.append(_attribute("2.5.4.11", profile.organizational_unit))
         self._subject = b"".join(subject)

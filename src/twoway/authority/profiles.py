@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from twoway.authority.refusals import ProfileInvalid, ProfileUnknown
 from twoway.credential import KEY_TYPES
+from twoway.names import matches_pattern
 
 DAYS = 90
 
@@ -74,6 +75,13 @@ class NameRules(_Strict):
     uri: tuple[str, ...] = ()
     email: tuple[str, ...] = ()
     cn: tuple[str, ...] = ()
+
+    def allows(self, kind: str, value: str) -> bool:
+        """Whether a name of that kind fits one of its patterns."""
+        if kind == "ip":
+            address = ipaddress.ip_address(value)
+            return any(each in ("*", "**") or address in ipaddress.ip_network(each) for each in self.ip)
+        return any(matches_pattern(kind, pattern, value) for pattern in getattr(self, kind))
 
 
 class Profile(_Strict):
