@@ -10,7 +10,7 @@ A Session belongs to one thread at a time.
 from __future__ import annotations
 
 from threading import local
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cryptography import x509
 
@@ -257,6 +257,11 @@ class Session:
     # -- facts ---------------------------------------------------------------------------------------
 
     @property
+    def pointer(self) -> Any:
+        """OpenSSL's own SSL object, for the modules of this layer."""
+        return self._ssl
+
+    @property
     def version(self) -> str:
         return ffi.string(lib.SSL_get_version(self._ssl)).decode("ascii")  # type: ignore[no-any-return]
 
@@ -293,6 +298,16 @@ class Session:
         if self.failure is not None:
             return Step.CLIENT_CHECKS
         return Step.SERVER_CHECKS if self.presented else Step.HELLO
+
+    def exporter(self, label: str, length: int = 32) -> bytes:
+        """Keying material that only these two ends can compute, for this connection (RFC 8446 §7.5, RFC 5705)."""
+        out, name = ffi.new("unsigned char[]", length), label.encode("ascii")
+        if lib.SSL_export_keying_material(self._ssl, out, length, name, len(name), NULL, 0, 0) != 1:
+            library.drain_errors()
+            raise HandshakeFailed(
+                "no keying material before the handshake is complete", self.step, self.context.role
+            )
+        return bytes(out)
 
     def accepted_authorities(self) -> tuple[x509.Name, ...]:
         """The authorities that the server said it accepts certificates of, in its order."""

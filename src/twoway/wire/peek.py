@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from twoway.wire.handshake import SERVER_NAME
+from twoway.wire.reader import Malformed, Reader
+
 MAX_HELLO = 65536
 
 
@@ -17,7 +20,7 @@ class _Incomplete(Enum):
 
 NeedMore = _Incomplete.NEED_MORE
 
-_HANDSHAKE_RECORD, _CLIENT_HELLO, _SERVER_NAME, _HOST_NAME = 22, 1, 0, 0
+_HANDSHAKE_RECORD, _CLIENT_HELLO, _HOST_NAME = 22, 1, 0
 
 
 def server_name_of(data: bytes) -> str | _Incomplete | None:
@@ -28,7 +31,7 @@ def server_name_of(data: bytes) -> str | _Incomplete | None:
     message = bytearray()
     position = 0
     while True:
-        if len(data) - position >= 1 and data[position] != _HANDSHAKE_RECORD:
+        if position < len(data) and data[position] != _HANDSHAKE_RECORD:
             return None
         if len(data) - position < 5:
             return NeedMore if len(data) < MAX_HELLO else None
@@ -36,7 +39,7 @@ def server_name_of(data: bytes) -> str | _Incomplete | None:
         if length == 0:
             return None
         message += data[position + 5 : position + 5 + length]
-        if message[0] != _CLIENT_HELLO if message else False:
+        if message and message[0] != _CLIENT_HELLO:
             return None
         if len(message) >= 4:
             whole = 4 + int.from_bytes(message[1:4], "big")
@@ -49,44 +52,26 @@ def server_name_of(data: bytes) -> str | _Incomplete | None:
         position += 5 + length
 
 
-class _Reader:
-    def __init__(self, data: bytes) -> None:
-        self.data, self.position = data, 0
-
-    def take(self, count: int) -> bytes:
-        end = self.position + count
-        if end > len(self.data):
-            raise EOFError
-        part, self.position = self.data[self.position : end], end
-        return part
-
-    def number(self, octets: int) -> int:
-        return int.from_bytes(self.take(octets), "big")
-
-    def vector(self, octets: int) -> bytes:
-        return self.take(self.number(octets))
-
-
 def _name_in(hello: bytes) -> str | None:
-    reader = _Reader(hello)
+    reader = Reader(hello, "client_hello")
     try:
         reader.take(2 + 32)
         reader.vector(1)
         reader.vector(2)
         reader.vector(1)
-        extensions = _Reader(reader.vector(2))
-        while extensions.position < len(extensions.data):
+        extensions = reader.vector(2)
+        while extensions.left:
             kind, body = extensions.number(2), extensions.vector(2)
-            if kind == _SERVER_NAME:
-                return _host_name(_Reader(_Reader(body).vector(2)))
-    except EOFError:
+            if kind == SERVER_NAME:
+                return _host_name(body.vector(2))
+    except Malformed:
         return None
     return None
 
 
-def _host_name(names: _Reader) -> str | None:
-    while names.position < len(names.data):
+def _host_name(names: Reader) -> str | None:
+    while names.left:
         kind, name = names.number(1), names.vector(2)
         if kind == _HOST_NAME:
-            return name.decode("ascii", "replace").lower()
+            return name.data.decode("ascii", "replace").lower()
     return None
