@@ -15,7 +15,7 @@ from twoway.credential.certificates import (
     names_of,
     printable,
 )
-from twoway.credential.chain import is_ca, is_self_issued
+from twoway.credential.chain import is_ca, is_self_issued, without_root
 from twoway.credential.faults import (
     BadCertificate,
     BadKey,
@@ -105,6 +105,7 @@ __all__ = [
     "private_key_pem",
     "read",
     "read_pkcs12",
+    "without_root",
     "write_pkcs12",
     "write_private",
     "write_public",

@@ -14,6 +14,11 @@ def is_self_issued(certificate: x509.Certificate) -> bool:
     return certificate.subject == certificate.issuer
 
 
+def without_root(chain: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...]:
+    """A chain as it travels: a root at its end, which only the other side's trust makes one, is left out."""
+    return chain[:-1] if len(chain) > 1 and is_self_issued(chain[-1]) else chain
+
+
 def is_ca(certificate: x509.Certificate) -> bool:
     """Whether basicConstraints say CA (RFC 5280 §4.2.1.9)."""
     try:
@@ -38,9 +43,7 @@ def presented(
             raise ChainDisordered(
                 where, tuple(describe(c) for c in certificates), (describe(leaf[0]), "its issuer")
             )
-    if len(certificates) > 1 and is_self_issued(certificates[-1]):
-        return certificates[:-1]
-    return certificates
+    return without_root(certificates)
 
 
 def _ordered(certificates: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...] | None:

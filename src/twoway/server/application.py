@@ -10,9 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
-from twoway.credential import certificate_pem
+from twoway.credential import certificate_pem, without_root
 from twoway.errors import ConfigError, UsageError
-from twoway.server.extension import presented
 from twoway.server.peer import ENVIRON_KEY, EXTENSION
 
 Interface = Literal["auto", "asgi", "wsgi"]
@@ -125,7 +124,7 @@ def _with_peer(application: Application) -> Application:
         environ[ENVIRON_KEY] = who
         environ["SSL_CLIENT_VERIFY"] = "SUCCESS" if who else "NONE"
         if who is not None:
-            environ["SSL_CLIENT_CERT"] = certificate_pem(presented(who.chain)[0]).decode("ascii")
+            environ["SSL_CLIENT_CERT"] = certificate_pem(without_root(who.chain)[0]).decode("ascii")
             environ["SSL_CLIENT_S_DN"] = scope["extensions"]["tls"]["client_cert_name"]
         return application(environ, start_response)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography import x509
 
-from twoway.credential import certificate_pem, is_self_issued
+from twoway.credential import certificate_pem, without_root
 from twoway.server.peer import EXTENSION
 from twoway.tls import Session
 
@@ -39,7 +39,7 @@ def extensions_of(session: Session) -> dict[str, Any]:
     return {
         "tls": {
             "server_cert": _pem(credential.leaf),
-            "client_cert_chain": [_pem(one) for one in presented(peer.chain)] if peer else [],
+            "client_cert_chain": [_pem(one) for one in without_root(peer.chain)] if peer else [],
             "client_cert_name": _subject(peer.leaf) if peer else None,
             "client_cert_error": None,
             "tls_version": _VERSIONS.get(session.version),
@@ -47,11 +47,6 @@ def extensions_of(session: Session) -> dict[str, Any]:
         },
         EXTENSION: {"peer": peer},
     }
-
-
-def presented(chain: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...]:
-    """A verified chain without its root, as it travels."""
-    return chain[:-1] if len(chain) > 1 and is_self_issued(chain[-1]) else chain
 
 
 @lru_cache(maxsize=4096)

@@ -73,15 +73,30 @@ class TlsSocket:
         ticket: Ticket | None = None,
     ) -> TlsSocket:
         """Connect and make the handshake; raises ConnectFailed and all that `handshake` raises."""
-        target = f"{host}:{port}"
+        connection = cls.open(host, port, context, server_name=server_name, timeout=timeout, ticket=ticket)
+        connection.handshake()
+        return connection
+
+    @classmethod
+    def open(
+        cls,
+        host: str,
+        port: int,
+        context: ClientContext,
+        *,
+        server_name: str | None = None,
+        target: str | None = None,
+        timeout: float | None = 10.0,
+        ticket: Ticket | None = None,
+    ) -> TlsSocket:
+        """Connect, and leave the handshake to the caller; raises ConnectFailed."""
+        target = target or f"{host}:{port}"
         try:
             sock = socket.create_connection((host, port), timeout)
         except OSError as error:
             raise ConnectFailed(target, _reason(error)) from error
         session = Session(context, server_name=server_name or host, target=target, ticket=ticket)
-        connection = cls(sock, session, timeout=timeout)
-        connection.handshake()
-        return connection
+        return cls(sock, session, timeout=timeout)
 
     @classmethod
     def accept(
@@ -185,6 +200,12 @@ class TlsSocket:
         if isinstance(error, TimeoutError):
             return TimedOut("the connection", self.timeout or 0)
         return ConnectionBroke(self.session.target or self.session.address, _reason(error))
+
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """Our own address and port, as the other side sees them."""
+        name = self._socket.getsockname()
+        return name[0], name[1]
 
     def fileno(self) -> int:
         return self._socket.fileno()

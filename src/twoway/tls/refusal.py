@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from twoway.credential import display_name, fingerprint_of, names_of
+from twoway.credential import display_name, fingerprint_of, names_of, without_root
 from twoway.errors import TwowayError
 from twoway.steps import Step
 from twoway.tls.alerts import name_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Refusal:
     """One connection that did not come to be, told once; frozen.
 
-    `presented` is the chain as far as it links up from the leaf. Certificates are public; nothing secret
+    `presented` is the chain as far as it links up from the leaf, without the root. Certificates are public; nothing secret
     of either side is in here.
     """
 
@@ -57,7 +57,7 @@ class Refusal:
             if isinstance(fault, TwowayError)
             else "this is a fault of twoway: please report it",
             alert=name_of(session.alert_sent) if session.alert_sent is not None else None,
-            presented=tuple(_told(certificate) for certificate in session.presented),
+            presented=tuple(_told(certificate) for certificate in without_root(session.presented)),
             evidence=fault.evidence if isinstance(fault, TwowayError) else {},
         )
 
