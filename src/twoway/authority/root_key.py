@@ -17,7 +17,7 @@ from twoway.authority import keys, schema
 from twoway.authority.cas import Ca, Cas
 from twoway.authority.certificates import BACKDATE
 from twoway.authority.crl import REASONS
-from twoway.authority.faults import DirectoryUnwritable, RootKeyOffline
+from twoway.authority.faults import DirectoryUnwritable, IssuerUnfit, RootKeyOffline
 from twoway.authority.founding import issuer_row, subordinate
 from twoway.authority.issuance import after_days
 from twoway.authority.publishing import Publishing
@@ -92,6 +92,8 @@ class RootKey:
         """
         moment = now or datetime.datetime.now(datetime.UTC)
         root, old = self._cas.root, self._cas.issuing
+        if old.revoked_at is not None and not new_key:
+            raise IssuerUnfit(old.name, "is revoked")
         root_signer = self._cas.signer(root, "renew the issuing CA")
         name = self._cas.organization
         end = min(after_days(days, moment), root.certificate.not_valid_after_utc)
