@@ -90,11 +90,13 @@ def _load(
     if bool(cert) is not bool(key):
         given, wanted = ("--cert", "--key") if cert else ("--key", "--cert")
         raise UsageError(f"{given} was given without {wanted}", f"pass {wanted} FILE too, or --identity DIR")
-    if not identity and not cert:
+    if not identity and not (cert and key):
         return None
 
     from twoway.credential import Credential
 
     if identity:
         return Credential.load(identity, passphrase=passphrase)
+    assert cert is not None
+    assert key is not None
     return Credential.from_files(cert=cert, key=key, ca=ca, passphrase=passphrase)

@@ -80,8 +80,9 @@ def as_call_error(error: TwowayError) -> TwowayError:
 
 
 def _again(kind: type[TwowayError], args: tuple[Any, ...], facts: dict[str, Any]) -> TwowayError:
-    found: TwowayError = _both(kind).__new__(_both(kind), *args)
+    both = _both(kind)  # type: ignore[arg-type, unused-ignore]
+    found: Any = both.__new__(both, *args)
     found.args = args
     found.__dict__.update(facts)
-    found._request = None  # type: ignore[attr-defined]
-    return found
+    found._request = None
+    return found  # type: ignore[no-any-return]

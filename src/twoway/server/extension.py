@@ -36,11 +36,12 @@ def extensions_of(session: Session) -> dict[str, Any]:
     peer = session.peer
     credential = session.context.settings.credential
     assert credential is not None
+    chain, subject = _told(peer.chain) if peer is not None else ([], None)
     return {
         "tls": {
             "server_cert": _pem(credential.leaf),
-            "client_cert_chain": [_pem(one) for one in without_root(peer.chain)] if peer else [],
-            "client_cert_name": _subject(peer.leaf) if peer else None,
+            "client_cert_chain": chain,
+            "client_cert_name": subject,
             "client_cert_error": None,
             "tls_version": _VERSIONS.get(session.version),
             "cipher_suite": _SUITES.get(session.cipher or ""),
@@ -50,10 +51,11 @@ def extensions_of(session: Session) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=4096)
-def _pem(certificate: x509.Certificate) -> str:
-    return certificate_pem(certificate).decode("ascii")
+def _told(chain: tuple[x509.Certificate, ...]) -> tuple[list[str], str]:
+    """A verified chain as PEM texts without its root, and its leaf's subject as RFC 4514 text."""
+    return [_pem(one) for one in without_root(chain)], chain[0].subject.rfc4514_string()
 
 
 @lru_cache(maxsize=4096)
-def _subject(certificate: x509.Certificate) -> str:
-    return certificate.subject.rfc4514_string()
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate_pem(certificate).decode("ascii")

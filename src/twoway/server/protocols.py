@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
@@ -22,9 +23,15 @@ class PeerHttpProtocol(HttpToolsProtocol):
         self.access_log = False  # ours is one, with the peer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """What uvicorn does here, without asking the kernel four times for two addresses."""
         session: Session = transport.get_extra_info("twoway.session")
         self.extensions = extensions_of(session)
-        super().connection_made(transport)
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self.server = _address(transport.get_extra_info("sockname"))
+        self.client = _address(transport.get_extra_info("peername"))
+        self.scheme = "https"
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -37,6 +44,10 @@ class PeerHttpProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
             return True
         return False
+
+
+def _address(name: Any) -> tuple[str, int] | None:
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
 
 
 class PeerWebSocketProtocol(WSProtocol):

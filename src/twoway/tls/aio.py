@@ -32,6 +32,7 @@ PLAIN_HTTP_ANSWER = (
     b"Content-Length: %d\r\n\r\n%s" % (len(_PLAIN_HTTP_BODY), _PLAIN_HTTP_BODY)
 )
 _CORK_LIMIT = 65536
+_TICKET_SECONDS = 0.02
 
 
 class _State(Enum):
@@ -54,6 +55,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         "_listener",
         "_loop",
         "_raw",
+        "_settled",
         "_state",
         "_timer",
         "session",
@@ -69,6 +71,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._corked: list[bytes] = []
         self._corked_size = 0
         self._closing = False
+        self._settled = False
         self._head = b""
         self._timer: asyncio.TimerHandle | None = None
 
@@ -149,15 +152,24 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         except Exception as fault:  # noqa: BLE001 - a refusal, or a fault of ours: either way nobody gets in
             self._refuse(fault)
             return
-        if answer := session.outgoing():
+        if not complete:
+            if answer := session.outgoing():
+                raw.write(answer)
+            return
+        self._stop_timer()
+        if session.version == "TLSv1.3":
+            # Only session tickets are left to send: they leave with the first answer, or soon by themselves.
+            self._timer = self._loop.call_later(_TICKET_SECONDS, self._send_tickets)
+        elif answer := session.outgoing():
             raw.write(answer)
-        if complete:
-            self._open()
+        self._open()
+
+    def _send_tickets(self) -> None:
+        self._timer = None
+        if self._state is _State.OPEN and self._raw is not None and (tickets := self.session.outgoing()):
+            self._raw.write(tickets)
 
     def _open(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         self._state = _State.OPEN
         self._app = self._listener.application(self.session)
         self._app.connection_made(self)
@@ -302,12 +314,16 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._corked_size = 0
         raw = self._raw
         assert raw is not None
+        self._stop_timer()
         try:
             self.session.write(data)
         except Exception as fault:  # noqa: BLE001 - the connection cannot go on
             self._broken(fault)
             return
         raw.write(self.session.outgoing())
+        if not self._settled:
+            self._settled = True
+            self.session.settle()
 
     def close(self) -> None:
         """Send what is written, say close_notify, and close."""

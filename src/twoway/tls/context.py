@@ -16,10 +16,11 @@ from OpenSSL import SSL, crypto
 
 from twoway.errors import UsageError
 from twoway.tls import library
-from twoway.tls.judge import Chain, ChainCache, on_server_name, on_verify
+from twoway.tls.judge import Chain, ChainCache, Path, on_server_name, on_verify
 from twoway.tls.library import ffi, lib
 from twoway.tls.settings import TLS12_CIPHERS, VERSIONS, ClientSettings, ServerSettings
-from twoway.trust import NoCertificate, NotAllowed, Peer, Policy, Trust, verify
+from twoway.trust import NoCertificate, NotAllowed, Peer, Policy, Trust, VerifiedChain, verify
+from twoway.trust.rules import facts_of
 
 # RFC 8446 §4.2.4: the names travel in one extension, and some clients bound the message.
 MAX_ADVERTISED_NAMES = 16384
@@ -86,13 +87,19 @@ class EngineContext:
         """The time that certificates are judged at."""
         return datetime.now(UTC)
 
-    def decide(self, peer: Peer) -> None:
+    def decide(self, verified: VerifiedChain, path: Path | None = None) -> None:
         """Ask the policy; raises NotAllowed with the deciding rule."""
         if self.policy is None:
             return
-        decision = self.policy.decide(peer)
+        if path is None or path.facts is None:
+            facts = facts_of(Peer.from_verified(verified))
+            if path is not None:
+                path.facts = facts
+        else:
+            facts = path.facts
+        decision = self.policy.decide(facts)
         if not decision.allowed:
-            raise NotAllowed(peer.describe(), decision)
+            raise NotAllowed(Peer.from_verified(verified).describe(), decision)
 
     def admit(self, peer: Peer | None) -> None:
         """Judge somebody who was proven earlier as if they came now; raises what a handshake would."""
@@ -102,7 +109,7 @@ class EngineContext:
             return
         assert self.trust is not None
         verified = verify(peer.chain, self.trust, purpose=self.peer_purpose, now=self.now())
-        self.decide(Peer.from_verified(verified, address=peer.address))
+        self.decide(verified)
 
     def rebuild(self, leaf: x509.Certificate) -> Chain:
         """The chain of a leaf whose cached one was evicted, verified again; raises PeerUntrusted."""

@@ -29,10 +29,21 @@ Chain = tuple[x509.Certificate, ...]
 handshakes: weakref.WeakValueDictionary[Any, Session] = weakref.WeakValueDictionary()
 
 _REFUSED, _ACCEPTED = 0, 1
+_SSL_INDEX = lib.SSL_get_ex_data_X509_STORE_CTX_idx()
+
+
+class Path:
+    """A chain that OpenSSL verified in this generation, leaf to anchor, and what the policy sees of its leaf."""
+
+    __slots__ = ("certificates", "facts")
+
+    def __init__(self, certificates: Chain) -> None:
+        self.certificates = certificates
+        self.facts: dict[str, tuple[str, ...]] | None = None
 
 
 class ChainCache:
-    """Chains that verified in this generation, so that a certificate is parsed once; bounded, thread-safe.
+    """Paths that verified in this generation, so that a certificate is parsed once; bounded, thread-safe.
 
     Keyed by what OpenSSL verified, byte for byte. It saves parsing only: revocation, dates and policy are
     judged anew for every connection.
@@ -40,62 +51,63 @@ class ChainCache:
 
     def __init__(self, size: int = 4096) -> None:
         self._size = size
-        self._chains: OrderedDict[tuple[bytes, ...], Chain] = OrderedDict()
+        self._paths: OrderedDict[tuple[bytes, ...], Path] = OrderedDict()
         self._by_leaf: dict[bytes, tuple[bytes, ...]] = {}
         self._lock = Lock()
 
-    def chain_of(self, pointers: list[Any]) -> Chain:
-        key = tuple(library.sha256_of(pointer) for pointer in pointers)
+    def path_of(self, pointers: list[Any]) -> Path:
+        """The path of these X509 pointers, leaf first."""
+        key = tuple([library.sha256_of(pointer) for pointer in pointers])
         with self._lock:
-            chain = self._chains.get(key)
-            if chain is not None:
-                self._chains.move_to_end(key)
-                return chain
-        chain = tuple(library.to_certificate(pointer) for pointer in pointers)
+            path = self._paths.get(key)
+            if path is not None:
+                self._paths.move_to_end(key)
+                return path
+        path = Path(tuple(library.to_certificate(pointer) for pointer in pointers))
         with self._lock:
-            self._chains[key] = chain
+            self._paths[key] = path
             self._by_leaf[key[0]] = key
-            if len(self._chains) > self._size:
-                old, _ = self._chains.popitem(last=False)
+            if len(self._paths) > self._size:
+                old, _ = self._paths.popitem(last=False)
                 if self._by_leaf.get(old[0]) == old:
                     del self._by_leaf[old[0]]
-        return chain
+        return path
 
-    def chain_of_leaf(self, leaf: bytes) -> Chain | None:
-        """The chain that verified last for a leaf with this SHA-256, or None when it was evicted."""
+    def path_of_leaf(self, leaf: bytes) -> Path | None:
+        """The path that verified last for a leaf with this SHA-256, or None when it was evicted."""
         with self._lock:
             key = self._by_leaf.get(leaf)
-            return self._chains.get(key) if key is not None else None
+            return self._paths.get(key) if key is not None else None
 
     def intermediates(self) -> Chain:
-        """All issuers that this generation has seen, to rebuild an evicted chain with."""
+        """All issuers that this generation has seen, to rebuild an evicted path with."""
         with self._lock:
-            chains = list(self._chains.values())
-        return tuple({certificate for chain in chains for certificate in chain[1:]})
+            paths = list(self._paths.values())
+        return tuple({certificate for path in paths for certificate in path.certificates[1:]})
 
 
 @ffi.callback("int(int, X509_STORE_CTX *)", error=_REFUSED)
 def on_verify(accepted: int, store_context: Any) -> int:
     """OpenSSL's verify callback: called for every certificate of the chain, leaf last."""
-    ssl = lib.X509_STORE_CTX_get_ex_data(store_context, lib.SSL_get_ex_data_X509_STORE_CTX_idx())
-    session = handshakes.get(ssl)
-    if session is None:
-        return _REFUSED
     depth = lib.X509_STORE_CTX_get_error_depth(store_context)
     if accepted and depth:
-        return _ACCEPTED
-    if session.failure is not None:
+        return _ACCEPTED  # the leaf's own call decides
+    ssl = lib.X509_STORE_CTX_get_ex_data(store_context, _SSL_INDEX)
+    session = handshakes.get(ssl)
+    if session is None or session.failure is not None:
         return _REFUSED
+    path: Path | None = None
     try:
         with library.OwnedChain(store_context) as pointers:
-            chain = session.context.chains.chain_of(pointers) if pointers else ()
-            if not accepted:
-                error = lib.X509_STORE_CTX_get_error(store_context)
-                _refuse(session, _explained(session, error, depth, chain), chain, ssl)
-                return _REFUSED
-            session.judge(chain)
+            path = session.context.chains.path_of(pointers) if pointers else None
+        chain = path.certificates if path is not None else ()
+        if not accepted or path is None:
+            error = lib.X509_STORE_CTX_get_error(store_context)
+            _refuse(session, _explained(session, error, depth, chain), chain, ssl)
+            return _REFUSED
+        session.judge(path)
     except TwowayError as fault:
-        _refuse(session, fault, chain, ssl)
+        _refuse(session, fault, path.certificates if path is not None else (), ssl)
         lib.X509_STORE_CTX_set_error(store_context, _verify_error(fault))
         return _REFUSED
     except BaseException as fault:  # noqa: BLE001 - nothing may pass through C code; the session re-raises it
@@ -138,13 +150,12 @@ def _judge_resumed(session: Session, ssl: Any) -> None:
         return
     try:
         leaf = library.sha256_of(pointer)
-        chain = session.context.chains.chain_of_leaf(leaf)
-        if chain is None:
-            chain = session.context.rebuild(library.to_certificate(pointer))
+        path = session.context.chains.path_of_leaf(leaf)
+        if path is None:
+            path = Path(session.context.rebuild(library.to_certificate(pointer)))
     finally:
         lib.X509_free(pointer)
-    session.presented = chain
-    session.judge(chain)
+    session.judge(path)
 
 
 def _explained(session: Session, error: int, depth: int, chain: Chain) -> PeerUntrusted:

@@ -10,6 +10,7 @@ Nothing here decides anything: it moves bytes and pointers.
 
 from __future__ import annotations
 
+from threading import local
 from typing import Any, NamedTuple
 
 from cryptography import x509
@@ -96,6 +97,11 @@ class Failure(NamedTuple):
         return bool(self.reason == _REASON_UNEXPECTED_EOF)
 
 
+def pending(bio: Any) -> int:
+    """How many bytes lie in a memory BIO."""
+    return int(lib.BIO_get_mem_data(bio, ffi.new("char **")))
+
+
 def drain_errors() -> tuple[Failure, ...]:
     """Everything in this thread's error queue, oldest first; the queue is empty afterwards."""
     failures = []
@@ -114,17 +120,26 @@ def version() -> str:
 
 # -- certificates across the border -------------------------------------------------------------------
 
-_digest = lib.EVP_get_digestbyname(b"sha256")
-_digest_buffer_type = ffi.typeof("unsigned char[32]")
-_uint = ffi.typeof("unsigned int[1]")
+
+class _DigestBuffer(local):
+    """A place a thread for X509_digest to write to."""
+
+    def __init__(self) -> None:
+        self.bytes = ffi.new("unsigned char[32]")
+        self.view = ffi.buffer(self.bytes)
+        self.length = ffi.new("unsigned int[1]")
+
+
+_sha256 = lib.EVP_get_digestbyname(b"sha256")
+_digest = _DigestBuffer()
 
 
 def sha256_of(certificate: Any) -> bytes:
     """SHA-256 over the DER of an X509 pointer: 32 bytes."""
-    out, length = ffi.new(_digest_buffer_type), ffi.new(_uint)
-    if lib.X509_digest(certificate, _digest, out, length) != 1:
+    place = _digest
+    if lib.X509_digest(certificate, _sha256, place.bytes, place.length) != 1:
         raise MemoryError("X509_digest")
-    return bytes(out)
+    return place.view[:]  # type: ignore[no-any-return]
 
 
 def to_certificate(pointer: Any) -> x509.Certificate:

@@ -22,7 +22,7 @@ from twoway.tls import library
 from twoway.tls.alerts import AlertReceived, name_of
 from twoway.tls.context import EngineContext
 from twoway.tls.faults import ConnectionCut, HandshakeFailed, NotTls, Truncated
-from twoway.tls.judge import Chain, handshakes
+from twoway.tls.judge import Chain, Path, handshakes
 from twoway.tls.library import BUFFER_SIZE, NULL, WANT_READ, ZERO_RETURN, ffi, lib
 from twoway.trust import NoCertificate, Peer, VerifiedChain, accept_verified, check_hostname
 from twoway.wire.peek import server_name_of
@@ -139,6 +139,16 @@ class Session:
             parts.append(view[:count])
         return b"".join(parts)
 
+    def settle(self) -> None:
+        """Give back the buffers that the handshake has filled: a connection that waits should cost little.
+
+        Does nothing unless the handshake is complete and no byte is waiting in either direction.
+        """
+        if self.complete and not library.pending(self._in) and not library.pending(self._out):
+            self._in, self._out = lib.BIO_new(lib.BIO_s_mem()), lib.BIO_new(lib.BIO_s_mem())
+            lib.BIO_set_mem_eof_return(self._in, -1)
+            lib.SSL_set_bio(self._ssl, self._in, self._out)  # frees the old ones
+
     # -- the handshake -------------------------------------------------------------------------------
 
     def advance(self) -> bool:
@@ -159,15 +169,15 @@ class Session:
             return False
         raise self._fault(error)
 
-    def judge(self, chain: Chain) -> None:
+    def judge(self, path: Path) -> None:
         """Check what OpenSSL does not: revocation, host name, policy. Called within the handshake."""
         context = self.context
         assert context.trust is not None
-        self.presented = chain
+        self.presented = chain = path.certificates
         if context.role == "client" and self.server_name is not None:
             check_hostname(chain[0], self.server_name)
         verified = accept_verified(chain, context.trust, purpose=context.peer_purpose, now=context.now())
-        context.decide(Peer.from_verified(verified, address=self.address))
+        context.decide(verified, path)
         self._verified = verified
 
     def asked_name(self) -> str | None:
@@ -194,13 +204,14 @@ class Session:
             shown = lib.SSL_get_servername(ssl, 0)
             self.server_name = ffi.string(shown).decode("ascii", "replace").lower() if shown != NULL else None
         if self._verified is not None:
+            alpn = self.alpn if self.context.settings.alpn else None
             self.peer = Peer.from_verified(
                 self._verified,
                 tls_version=self.version,
                 cipher=self.cipher,
                 group=self.group,
                 resumed=resumed,
-                alpn=self.alpn,
+                alpn=alpn,
                 address=self.address,
             )
         self.complete = True
@@ -210,7 +221,7 @@ class Session:
         if self.ticket_used is None:
             raise HandshakeFailed("resumed a session that was not offered", Step.CLIENT_CHECKS, "client")
         try:
-            self.judge(self.ticket_used.chain)
+            self.judge(Path(self.ticket_used.chain))
         except TwowayError as fault:
             self.failure = fault
             fault.step = Step.CLIENT_CHECKS
