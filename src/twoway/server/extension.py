@@ -36,7 +36,7 @@ def extensions_of(session: Session) -> dict[str, Any]:
     peer = session.peer
     credential = session.context.settings.credential
     assert credential is not None
-    chain, subject = _told(peer.chain) if peer is not None else ([], None)
+    chain, subject = _told(peer.chain) if peer is not None else ((), None)
     return {
         "tls": {
             "server_cert": _pem(credential.leaf),
@@ -51,9 +51,9 @@ def extensions_of(session: Session) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=4096)
-def _told(chain: tuple[x509.Certificate, ...]) -> tuple[list[str], str]:
+def _told(chain: tuple[x509.Certificate, ...]) -> tuple[tuple[str, ...], str]:
     """A verified chain as PEM texts without its root, and its leaf's subject as RFC 4514 text."""
-    return [_pem(one) for one in without_root(chain)], chain[0].subject.rfc4514_string()
+    return tuple(_pem(one) for one in without_root(chain)), chain[0].subject.rfc4514_string()
 
 
 @lru_cache(maxsize=4096)

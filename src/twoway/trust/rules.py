@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from twoway.credential import attribute_of, common_name, display_name, fingerprint_of, names_of
 from twoway.errors import ConfigError
 from twoway.names import BadName, Pattern, compile_pattern
 from twoway.trust.peer import Peer
@@ -132,15 +136,22 @@ def _parts(text: str) -> list[str]:
 
 def facts_of(peer: Peer) -> dict[str, tuple[str, ...]]:
     """What the rules' keys see of a peer."""
-    issuers = (peer.issuer,) if peer.issuer_common_name is None else (peer.issuer, peer.issuer_common_name)
+    return facts_of_certificate(peer.leaf)
+
+
+def facts_of_certificate(leaf: x509.Certificate) -> dict[str, tuple[str, ...]]:
+    """What the rules' keys would see of whoever presents this certificate. Nothing of it is verified here."""
+    names, issuer = names_of(leaf), common_name(leaf.issuer)
+    subject = common_name(leaf.subject)
+    shown = display_name(leaf.issuer)
     return {
-        "cn": (peer.common_name,) if peer.common_name is not None else (),
-        "o": peer.organizations,
-        "ou": peer.organizational_units,
-        "dns": peer.names.dns,
-        "ip": peer.names.ip,
-        "email": peer.names.email,
-        "uri": peer.names.uri,
-        "fingerprint": (peer.fingerprint,),
-        "issuer": issuers,
+        "cn": (subject,) if subject is not None else (),
+        "o": attribute_of(leaf.subject, NameOID.ORGANIZATION_NAME),
+        "ou": attribute_of(leaf.subject, NameOID.ORGANIZATIONAL_UNIT_NAME),
+        "dns": names.dns,
+        "ip": names.ip,
+        "email": names.email,
+        "uri": names.uri,
+        "fingerprint": (fingerprint_of(leaf),),
+        "issuer": (shown,) if issuer is None else (shown, issuer),
     }
