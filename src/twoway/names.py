@@ -113,6 +113,8 @@ def parse_dns_name(text: str) -> str:
 
 def parse_ip(text: str) -> str:
     """The address in its shortest form, without brackets or a zone; raises BadName."""
+    if "%" in text:
+        raise BadName("ip", text, "a zone means something on one machine only")
     try:
         return str(ipaddress.ip_address(text.removeprefix("[").removesuffix("]")))
     except ValueError as error:
@@ -281,7 +283,8 @@ def normalised(kind: str, value: str) -> str | None:
     if not value or len(value) > MAX_NAME or any(ord(c) < 32 or ord(c) == 127 for c in value):
         return None
     if kind == "dns":
-        return value.lower() if value.isascii() and not value.endswith(".") else None
+        # A wildcard that somebody presents is no name of a machine: no rule is about it.
+        return value.lower() if value.isascii() and not value.endswith(".") and "*" not in value else None
     if kind == "ip":
         try:
             return parse_ip(value)

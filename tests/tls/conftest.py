@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,139 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from twoway.credential import Credential, generate_key
+from tests.pki import NOW, Issuer
+from twoway.credential import Credential
 from twoway.errors import TwowayError
 from twoway.tls import ClientContext, ClientSettings, ServerContext, ServerSettings, Session, TlsSocket
 from twoway.trust import Trust
 
-NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 BOTH = ("TLSv1.3", "TLSv1.2")
 
-
-def _digest(key: Any) -> hashes.HashAlgorithm | None:
-    unhashed = (
-        ed25519.Ed25519PrivateKey,
-        mldsa.MLDSA44PrivateKey,
-        mldsa.MLDSA65PrivateKey,
-        mldsa.MLDSA87PrivateKey,
-    )
-    return None if isinstance(key, unhashed) else hashes.SHA256()
-
-
-@dataclass
-class Issuer:
-    """A CA of the tests: a key, a certificate, and what it has above it."""
-
-    key: Any
-    certificate: x509.Certificate
-    above: tuple[x509.Certificate, ...] = ()
-
-    @classmethod
-    def root(cls, name: str, key_type: str = "p256", days: int = 3650) -> Issuer:
-        key = generate_key(key_type)
-        return cls(key, _certificate(name, key, None, ca=True, days=days))
-
-    def below(self, name: str, key_type: str = "p256", days: int = 1000) -> Issuer:
-        key = generate_key(key_type)
-        certificate = _certificate(name, key, self, ca=True, path_length=0, days=days)
-        return Issuer(key, certificate, (self.certificate, *self.above))
-
-    @property
-    def chain(self) -> tuple[x509.Certificate, ...]:
-        """What a leaf of this issuer presents above itself: intermediates without the root."""
-        return (self.certificate,) if self.above else ()
-
-    @property
-    def anchor(self) -> x509.Certificate:
-        return self.above[-1] if self.above else self.certificate
-
-    def leaf(
-        self,
-        name: str,
-        *,
-        dns: tuple[str, ...] = (),
-        uri: tuple[str, ...] = (),
-        purpose: str = "client",
-        key_type: str = "p256",
-        start: int = -1,
-        days: int = 30,
-        crls: tuple[x509.CertificateRevocationList, ...] = (),
-    ) -> Credential:
-        key = generate_key(key_type)
-        certificate = _certificate(
-            name, key, self, dns=dns or (name,), uri=uri, purpose=purpose, start=start, days=days
-        )
-        return Credential(key, (certificate, *self.chain), (self.anchor,), crls)
-
-    def crl(
-        self, *revoked: x509.Certificate, start: int = -1, days: int = 7
-    ) -> x509.CertificateRevocationList:
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self.certificate.subject)
-            .last_update(NOW + dt.timedelta(days=start))
-            .next_update(NOW + dt.timedelta(days=days))
-            .add_extension(x509.CRLNumber(1), False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False)
-        )
-        for certificate in revoked:
-            builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder()
-                .serial_number(certificate.serial_number)
-                .revocation_date(NOW - dt.timedelta(hours=1))
-                .build()
-            )
-        return builder.sign(self.key, _digest(self.key))
-
-
-def _certificate(
-    name: str,
-    key: Any,
-    issuer: Issuer | None,
-    *,
-    ca: bool = False,
-    path_length: int | None = None,
-    dns: tuple[str, ...] = (),
-    uri: tuple[str, ...] = (),
-    purpose: str = "",
-    start: int = -1,
-    days: int = 30,
-) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    signer = issuer.key if issuer else key
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW + dt.timedelta(days=start))
-        .not_valid_after(NOW + dt.timedelta(days=days))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        .add_extension(x509.BasicConstraints(ca, path_length), True)
-        .add_extension(x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False), True)
-    )
-    if issuer:
-        builder = builder.add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False
-        )
-    if purpose:
-        usages = {
-            "server": [ExtendedKeyUsageOID.SERVER_AUTH],
-            "client": [ExtendedKeyUsageOID.CLIENT_AUTH],
-            "peer": [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
-        }
-        builder = builder.add_extension(x509.ExtendedKeyUsage(usages[purpose]), False)
-    if dns or uri:
-        names: list[x509.GeneralName] = [x509.DNSName(n) for n in dns]
-        names += [x509.UniformResourceIdentifier(n) for n in uri]
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
-    return builder.sign(signer, _digest(signer))
+__all__ = ["BOTH", "NOW", "Issuer"]
 
 
 @dataclass

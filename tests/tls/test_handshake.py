@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-import pytest
+import contextlib
+import ssl
+from pathlib import Path
 
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from twoway.errors import TwowayError
 from twoway.steps import Step
-from twoway.tls import AlertReceived, ClientContext, ClientSettings, HandshakeFailed, NotTls, ServerContext
-from twoway.tls import ServerSettings, Session
+from twoway.tls import (
+    AlertReceived,
+    ClientContext,
+    ClientSettings,
+    HandshakeFailed,
+    NotTls,
+    ServerContext,
+    ServerSettings,
+    Session,
+)
 from twoway.trust import (
     CertificateExpired,
     CertificateRevoked,
@@ -18,6 +32,7 @@ from twoway.trust import (
     Policy,
     Trust,
     UnknownAuthority,
+    WeakAlgorithm,
     WrongPurpose,
 )
 
@@ -261,3 +276,31 @@ def test_an_issuing_authority_alone_may_be_the_anchor(meet: Shake, pki: Pki):
 def test_the_accepted_authorities_are_advertised(meet: Shake, pki: Pki):
     outcome = meet()
     assert outcome.client.accepted_authorities() == (pki.root.certificate.subject,)
+
+
+def test_a_key_too_small_is_refused_in_the_handshake(pki: Pki, tmp_path: Path):
+    """A foreign client that lowers its own bar and shows a chain with a key of 1024 bits."""
+    weak = Issuer.root("Weak Root")
+    below = weak.below("Weak Issuing", key=rsa.generate_private_key(public_exponent=65537, key_size=1024))
+    below.leaf("orders").save(tmp_path)
+    lax = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    lax.check_hostname, lax.verify_mode = False, ssl.CERT_NONE
+    lax.set_ciphers("DEFAULT@SECLEVEL=0")
+    lax.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    server = Session(ServerContext(ServerSettings(pki.server, Trust((weak.certificate,)))))
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = lax.wrap_bio(to_client, to_server, server_hostname="api.acme.example")
+    refusals = []
+    for _ in range(4):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        server.receive(to_server.read())
+        try:
+            server.advance()
+        except TwowayError as error:
+            refusals.append(error)
+            break
+        to_client.write(server.outgoing())
+    assert len(refusals) == 1
+    assert isinstance(refusals[0], WeakAlgorithm)
+    assert refusals[0].subject == "Weak Issuing"

@@ -7,8 +7,15 @@ import datetime as dt
 import pytest
 
 from twoway.steps import Step
-from twoway.tls import AlertReceived, ClientContext, ClientSettings, ServerContext, ServerSettings, Session
-from twoway.tls import TicketElsewhere
+from twoway.tls import (
+    AlertReceived,
+    ClientContext,
+    ClientSettings,
+    ServerContext,
+    ServerSettings,
+    Session,
+    TicketElsewhere,
+)
 from twoway.tls.session import Ticket
 from twoway.trust import CertificateExpired, CertificateRevoked, NotAllowed, Policy, Trust
 

@@ -61,7 +61,7 @@ def test(
         rule = decision.rule.where if decision.rule is not None else None
         emit({"allowed": decision.allowed, "because": decision.because, "rule": rule}, json=True)
     else:
-        emit(f"{'allowed' if decision.allowed else 'denied'}: {decision.because}")
+        emit(decision.because if decision.rule is not None else f"denied: {decision.because}")
     return 0 if decision.allowed else 1
 
 

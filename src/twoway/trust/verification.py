@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from twoway.credential import describe, names_of
+from twoway.credential import describe, key_type_of, names_of
 from twoway.names import BadName, is_ip, matches_hostname, parse_dns_name, parse_ip
 from twoway.trust import library
 from twoway.trust.bundle import Trust
@@ -23,6 +24,7 @@ from twoway.trust.faults import (
     NoCertificate,
     OutOfBounds,
     RevocationUnknown,
+    WeakAlgorithm,
 )
 
 Purpose = Literal["client", "server"]
@@ -32,6 +34,8 @@ MAX_CHAIN = 8
 MAX_CERTIFICATE = 65536
 MAX_RSA_BITS = 8192
 MAX_RSA_EXPONENT_BITS = 32
+MIN_RSA_BITS = 2048
+MIN_EC_BITS = 224
 
 _VERIFIED = object()
 
@@ -78,6 +82,7 @@ def verify(
         raise untrusted(
             found.code, found.depth, chain, trust, purpose=purpose, now=now, certificate=found.certificate
         )
+    check_strength(found)
     if hostname is not None:
         check_hostname(found[0], hostname)
     return accept_verified(found, trust, purpose=purpose, now=now)
@@ -116,6 +121,24 @@ def check_bounds(chain: Sequence[x509.Certificate]) -> None:
             exponent = key.public_numbers().e.bit_length()
             if exponent > MAX_RSA_EXPONENT_BITS:
                 raise OutOfBounds("an RSA exponent", exponent, MAX_RSA_EXPONENT_BITS)
+
+
+def check_strength(path: Sequence[x509.Certificate]) -> None:
+    """Refuse keys of less than 112 bits of security and signatures over MD5 or SHA-1; raises WeakAlgorithm.
+
+    As OpenSSL's security level 2 does in a handshake; outside of one it has no such level. An anchor's own
+    signature does not count: nobody relies on it.
+    """
+    for certificate in path:
+        key = certificate.public_key()
+        weak_rsa = isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS
+        weak_ec = isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < MIN_EC_BITS
+        if weak_rsa or weak_ec:
+            raise WeakAlgorithm(describe(certificate), f"key ({key_type_of(key)})")
+    for certificate in path[:-1]:
+        digest = certificate.signature_hash_algorithm
+        if isinstance(digest, (hashes.MD5, hashes.SHA1)):
+            raise WeakAlgorithm(describe(certificate), f"signature ({digest.name})")
 
 
 def check_hostname(leaf: x509.Certificate, hostname: str) -> None:
