@@ -98,11 +98,7 @@ class Policy:
         if rule is not None:
             return Decision(True, f"allowed by {rule}", rule)
         count = len(self._allow)
-        tried = (
-            f"none of the {count} allow rules of {self.source} matches"
-            if count
-            else f"{self.source} allows nobody"
-        )
+        tried = f"no allow rule matches, of {count} tried" if count else "there is no allow rule"
         return Decision(False, f"{tried} ({_told(facts)})")
 
 
