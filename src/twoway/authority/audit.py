@@ -58,12 +58,15 @@ class Head:
 
 START = Head(0, GENESIS)
 
+_FIELDS = json.JSONEncoder(separators=(",", ":"))
+_DETAIL = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+
 
 def chained(
     head: Head, at: datetime.datetime, actor: str, act: str, subject: str, detail: dict[str, object]
 ) -> Row:
     """The row that follows `head`."""
-    text = json.dumps(detail, sort_keys=True, separators=(",", ":"))
+    text = _DETAIL.encode(detail)
     when = at.astimezone(datetime.UTC).isoformat(timespec="microseconds")
     number = head.row + 1
     return Row(
@@ -92,5 +95,5 @@ def checkpoint_message(head: Head) -> bytes:
 
 
 def _digest(previous: str, *fields: object) -> str:
-    canonical = json.dumps(fields, separators=(",", ":"))
+    canonical = _FIELDS.encode(fields)
     return hashlib.sha256(f"{previous}\n{canonical}".encode()).hexdigest()

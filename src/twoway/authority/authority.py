@@ -20,7 +20,7 @@ from twoway.authority.certificates import BACKDATE
 from twoway.authority.constraints import Constraints
 from twoway.authority.faults import PassphraseNeeded
 from twoway.authority.founding import found
-from twoway.authority.issuance import Issuance, Order, asked_names, checked_common_name, parsed_names
+from twoway.authority.issuance import Chain, Issuance, Order, asked_names, checked_common_name, parsed_names
 from twoway.authority.profiles import Profiles
 from twoway.authority.publishing import Publishing
 from twoway.authority.records import Record
@@ -36,7 +36,6 @@ from twoway.names import Names
 if TYPE_CHECKING:
     from twoway.trust import Trust
 
-Chain = tuple[x509.Certificate, ...]
 
 _log = logging.getLogger("twoway.authority")
 
@@ -77,8 +76,8 @@ class Authority:
         """A new authority in a new directory, which appears whole or not at all.
 
         `name` is the organisation in everything it signs. Without a passphrase the CA keys are stored unencrypted,
-        and a warning says so unless `no_passphrase` says that it is meant. `name_constraints` limits what it can ever certify: see Constraints. Raises
-        DirectoryTaken, DirectoryUnwritable, UsageError.
+        and a warning says so unless `no_passphrase` says that it is meant. `name_constraints` limits what it can
+        ever certify: see Constraints. Raises DirectoryTaken, DirectoryUnwritable, UsageError.
         """
         where = Path(path).absolute()
         directory.check_free(where)
@@ -204,7 +203,9 @@ class Authority:
         key = generate_key(kind)
         who = requested_by or self.requested_by
         order = Order(key.public_key(), common, names, profile, "issue", who, days)
-        return Credential(key, self._issuance.certify(order, moment_of(now)), (self.root_certificate,))
+        return Credential(
+            key, self._issuance.certify(lambda: order, moment_of(now)), (self.root_certificate,)
+        )
 
     def sign(
         self,
@@ -223,13 +224,16 @@ class Authority:
         `names` replace those. Everything else is the profile's. Raises what `read` in request.py raises, and what
         `issue` raises.
         """
-        asked = request.read(csr)
-        wanted = asked.names if names is None else parsed_names(names.as_dict())
-        common = common_name or asked.common_name
-        if common is not None:
-            common = checked_common_name(common, required=not wanted)
-        who = requested_by or self.requested_by
-        order = Order(asked.public_key, common, wanted, profile, "sign", who, days, ignored=asked.ignored)
+
+        def order() -> Order:
+            asked = request.read(csr)
+            wanted = asked.names if names is None else parsed_names(names.as_dict())
+            common = common_name or asked.common_name
+            if common is not None:
+                common = checked_common_name(common, required=not wanted)
+            who = requested_by or self.requested_by
+            return Order(asked.public_key, common, wanted, profile, "sign", who, days, ignored=asked.ignored)
+
         return self._issuance.certify(order, moment_of(now))
 
     def renew(
@@ -298,7 +302,7 @@ class Authority:
             lifetime=old.not_after - old.not_before - BACKDATE,
             renews=old.serial,
         )
-        return self._issuance.certify(order, moment)
+        return self._issuance.certify(lambda: order, moment)
 
     # -- taking back
 

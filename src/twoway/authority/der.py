@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 
 BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
-ENUMERATED, UTC_TIME, GENERALIZED_TIME, SEQUENCE = 0x0A, 0x17, 0x18, 0x30
+ENUMERATED, SEQUENCE = 0x0A, 0x30
 
 
 def tlv(tag: int, content: bytes) -> bytes:
@@ -42,7 +42,8 @@ def oid(dotted: str) -> bytes:
 def time(value: datetime.datetime) -> bytes:
     """Time: UTCTime until 2049, GeneralizedTime from 2050 on, in whole seconds of UTC."""
     # RFC 5280 §4.1.2.5 and §5.1.2.4: both always, and both with seconds and Z.
-    value = value.astimezone(datetime.UTC)
-    if value.year < 2050:
-        return tlv(UTC_TIME, value.strftime("%y%m%d%H%M%SZ").encode())
-    return tlv(GENERALIZED_TIME, f"{value.year:04}{value:%m%d%H%M%S}Z".encode())
+    year, month, day, hour, minute, second = value.utctimetuple()[:6]
+    rest = b"%02d%02d%02d%02d%02dZ" % (month, day, hour, minute, second)
+    if year < 2050:
+        return b"\x17\x0d%02d%b" % (year % 100, rest)
+    return b"\x18\x0f%04d%b" % (year, rest)

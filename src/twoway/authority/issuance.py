@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -24,9 +24,13 @@ from twoway.authority.refusals import LifetimeRefused, NameRefused
 from twoway.authority.signing import Signer
 from twoway.authority.store import Store
 from twoway.authority.transaction import Transaction
-from twoway.credential import PublicKey, fingerprint_of
+from twoway.authority.writer import Preparation, Work
+from twoway.credential import PublicKey
 from twoway.errors import UsageError
 from twoway.names import Names, guess_kind, parse_dns_name, parse_email, parse_ip, parse_uri
+
+T = TypeVar("T")
+Chain = tuple[x509.Certificate, ...]
 
 _PARSERS = {"dns": parse_dns_name, "ip": parse_ip, "uri": parse_uri, "email": parse_email}
 
@@ -55,33 +59,45 @@ class Issuance:
         self._organization = organization
         self._forms: dict[tuple[int, str, bool], Form] = {}
 
-    def certify(self, order: Order, now: datetime.datetime) -> tuple[x509.Certificate, x509.Certificate]:
-        """The certificate and its issuer's. When this returns, the certificate is on the disk and in the audit log.
+    def certify(self, ask: Callable[[], Order], now: datetime.datetime) -> Chain:
+        """The certificate that is asked for, and its issuer's; on the disk and in the audit log when this returns.
 
-        Raises the refusals of the final check, LifetimeRefused, ProfileUnknown, IssuerUnfit, StoreLocked, DiskFull.
+        Raises what `ask` raises, the refusals of the final check, LifetimeRefused, ProfileUnknown, IssuerUnfit,
+        StoreLocked, DiskFull, and why the issuing CA's key cannot be read.
         """
-        profile = self._profiles[order.profile]
         while True:
             ca = self._cas.issuing
-            if ca.revoked_at is not None:
-                raise IssuerUnfit(ca.name, "is revoked")
             signer = self._cas.signer(ca)
-            not_before, not_after = lifetime(profile, ca, order, now)
-            draft = Draft(
-                order.public_key, order.common_name, order.names, not_before, not_after, serial_number()
-            )
-            form = self._form(signer, profile, is_rsa(order.public_key))
-            to_be_signed = form.fill(draft)
-            judge(form.unsigned(to_be_signed), profile, ca)
-            certificate = form.signed(to_be_signed)
+            preparation = self._prepare(ask, ca, signer, now)
             try:
-                self._store.write(_remember(certificate, draft, order, ca, now))
+                if signer.quick:
+                    return self._store.write_prepared(preparation)
+                return self._store.write(_finished(preparation))  # slow signatures run beside each other
             except _IssuerReplaced:
                 self._cas.reload()
             except IntegrityError:
                 pass  # the serial is taken: with 158 random bits, once in the life of no authority
-            else:
-                return certificate, ca.certificate
+
+    def _prepare(
+        self, ask: Callable[[], Order], ca: Ca, signer: Signer, now: datetime.datetime
+    ) -> Preparation[Chain]:
+        if ca.revoked_at is not None:
+            raise IssuerUnfit(ca.name, "is revoked")
+        order = ask()
+        profile = self._profiles[order.profile]
+        yield
+        not_before, not_after = lifetime(profile, ca, order, now)
+        draft = Draft(
+            order.public_key, order.common_name, order.names, not_before, not_after, serial_number()
+        )
+        form = self._form(signer, profile, is_rsa(order.public_key))
+        to_be_signed = form.fill(draft)
+        yield
+        judge(form.unsigned(to_be_signed), profile, ca)
+        yield
+        encoded = form.signed(to_be_signed)
+        yield
+        return _remember(encoded, draft, order, ca, now)
 
     def _form(self, signer: Signer, profile: Profile, rsa_key: bool) -> Form:
         key = (signer.certificate.serial_number, profile.name, rsa_key)
@@ -185,19 +201,26 @@ def checked_common_name(name: str, *, required: bool) -> str | None:
     return None
 
 
+def _finished(preparation: Preparation[T]) -> Work[T]:
+    while True:
+        try:
+            next(preparation)
+        except StopIteration as end:
+            work: Work[T] = end.value
+            return work
+
+
 class _IssuerReplaced(Exception):
     """Another process renewed or revoked the issuing CA since this one looked."""
 
 
-def _remember(
-    certificate: x509.Certificate, draft: Draft, order: Order, ca: Ca, now: datetime.datetime
-) -> Callable[[Transaction], None]:
-    serial, fingerprint = format(draft.serial, "x"), fingerprint_of(certificate)
-    encoded = certificate.public_bytes(Encoding.DER)
+def _remember(encoded: bytes, draft: Draft, order: Order, ca: Ca, now: datetime.datetime) -> Work[Chain]:
+    serial, fingerprint = format(draft.serial, "x"), hashlib.sha256(encoded).hexdigest()
+    certificate = x509.load_der_x509_certificate(encoded)
     not_before, not_after = int(draft.not_before.timestamp()), int(draft.not_after.timestamp())
     names = [(kind, value) for kind in ("dns", "ip", "uri", "email") for value in getattr(draft.names, kind)]
 
-    def work(transaction: Transaction) -> None:
+    def work(transaction: Transaction) -> Chain:
         state = transaction.once(("issuer", ca.id), lambda connection: _issuer_state(connection, ca.id))
         if state != (ca.serial, True, None):
             raise _IssuerReplaced
@@ -226,12 +249,15 @@ def _remember(
         if order.ignored:
             detail["ignored"] = list(order.ignored)
         transaction.record(order.act, serial, actor=order.actor, at=now, **detail)
+        return certificate, ca.certificate
 
     return work
 
 
 def _issuer_state(connection: Connection, ca: int) -> tuple[str, bool, int | None]:
-    columns = schema.issuers.c
-    query = select(columns.serial, columns.current, columns.revoked_at).where(columns.id == ca)
-    serial, current, revoked_at = connection.execute(query).one()
-    return serial, current, revoked_at
+    serial, current, revoked_at = connection.exec_driver_sql(_ISSUER_STATE.format(int(ca))).one()
+    return serial, bool(current), revoked_at
+
+
+# As text: it is asked in every transaction.
+_ISSUER_STATE = "SELECT serial, current, revoked_at FROM issuers WHERE id = {}"

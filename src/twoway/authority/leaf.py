@@ -22,6 +22,10 @@ from twoway.authority.signing import Signer
 from twoway.credential import PublicKey
 from twoway.names import Names
 
+_VERSION_3 = der.tlv(0xA0, der.integer(2))
+_COMMON_NAME, _ORGANIZATION, _UNIT = der.oid("2.5.4.3"), der.oid("2.5.4.10"), der.oid("2.5.4.11")
+_SUBJECT_KEY_IDENTIFIER, _ALTERNATIVE_NAME = der.oid("2.5.29.14"), der.oid("2.5.29.17")
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -40,9 +44,9 @@ class Form:
 
     def __init__(self, signer: Signer, profile: Profile, organization: str, *, rsa_key: bool) -> None:
         self._signer = signer
-        subject = [_attribute("2.5.4.10", profile.organization or organization)]
+        subject = [_attribute(_ORGANIZATION, profile.organization or organization)]
         if profile.organizational_unit:
-            subject.append(_attribute("2.5.4.11", profile.organizational_unit))
+            subject.append(_attribute(_UNIT, profile.organizational_unit))
         self._subject = b"".join(subject)
         # TLS 1.2 with an RSA key exchange, and mail or files sealed for the certificate, encrypt to the key.
         usual = ("digital_signature", "key_encipherment") if rsa_key else ("digital_signature",)
@@ -57,21 +61,21 @@ class Form:
 
     def fill(self, draft: Draft) -> bytes:
         """The TBSCertificate (RFC 5280 §4.1) for a draft, as DER."""
-        common = _attribute("2.5.4.3", draft.common_name) if draft.common_name else b""
+        common = _attribute(_COMMON_NAME, draft.common_name) if draft.common_name else b""
         subject = der.sequence(self._subject, common)
         key = draft.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         # RFC 7093 §2 (4), cut to the usual 20 octets.
         identifier = der.tlv(der.OCTET_STRING, hashlib.sha256(key).digest()[:20])
         extensions = der.sequence(
             self._extensions,
-            der.sequence(der.oid("2.5.29.14"), der.tlv(der.OCTET_STRING, identifier)),
+            der.sequence(_SUBJECT_KEY_IDENTIFIER, der.tlv(der.OCTET_STRING, identifier)),
             # RFC 5280 §4.2.1.6: critical only where the subject is empty, and ours never is.
             der.sequence(
                 der.oid("2.5.29.17"), der.tlv(der.OCTET_STRING, _alternatives(draft.names, subject))
             ),
         )
         return der.sequence(
-            der.tlv(0xA0, der.integer(2)),
+            _VERSION_3,
             der.integer(draft.serial),
             self._signer.algorithm,
             self._signer.name,
@@ -83,15 +87,15 @@ class Form:
 
     def unsigned(self, to_be_signed: bytes) -> x509.Certificate:
         """The certificate for the final check: it has everything but the signature."""
-        return self._certificate(to_be_signed, b"")
+        return x509.load_der_x509_certificate(self._certificate(to_be_signed, b""))
 
-    def signed(self, to_be_signed: bytes) -> x509.Certificate:
-        """The certificate."""
+    def signed(self, to_be_signed: bytes) -> bytes:
+        """The certificate as DER."""
         return self._certificate(to_be_signed, self._signer.sign(to_be_signed))
 
-    def _certificate(self, to_be_signed: bytes, signature: bytes) -> x509.Certificate:
+    def _certificate(self, to_be_signed: bytes, signature: bytes) -> bytes:
         bits = der.tlv(der.BIT_STRING, b"\0" + signature)
-        return x509.load_der_x509_certificate(der.sequence(to_be_signed, self._signer.algorithm, bits))
+        return der.sequence(to_be_signed, self._signer.algorithm, bits)
 
 
 def is_rsa(public_key: PublicKey) -> bool:
@@ -110,9 +114,9 @@ def _alternatives(names: Names, subject: bytes) -> bytes:
     return der.sequence(*(written or [der.tlv(0xA4, subject)]))
 
 
-def _attribute(identifier: str, value: str) -> bytes:
+def _attribute(identifier: bytes, value: str) -> bytes:
     """A RelativeDistinguishedName of one attribute, in UTF-8 (RFC 5280 §4.1.2.4)."""
-    return der.tlv(0x31, der.sequence(der.oid(identifier), der.tlv(0x0C, value.encode())))
+    return der.tlv(0x31, der.sequence(identifier, der.tlv(0x0C, value.encode())))
 
 
 def _extension(value: x509.ExtensionType, *, critical: bool = False) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -58,14 +59,24 @@ class Signer:
                 return der.sequence(der.oid(identifier))
         raise TypeError(f"no signature algorithm for {type(self.key).__name__}")
 
+    @cached_property
+    def quick(self) -> bool:
+        """Whether a signature takes microseconds (EC, Ed25519) and not milliseconds (RSA, ML-DSA)."""
+        return isinstance(self.key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey)
+
     def sign(self, data: bytes) -> bytes:
         """The signature over `data`, with this CA's key and `algorithm`."""
-        if isinstance(self.key, rsa.RSAPrivateKey):
-            return self.key.sign(data, padding.PKCS1v15(), hashes.SHA256())
-        if isinstance(self.key, ec.EllipticCurvePrivateKey):
-            return self.key.sign(data, ec.ECDSA(self.hash or hashes.SHA256()))
-        signature: bytes = self.key.sign(data)
-        return signature
+        return self._sign(data)
+
+    @cached_property
+    def _sign(self) -> Callable[[bytes], bytes]:
+        key = self.key
+        if isinstance(key, rsa.RSAPrivateKey):
+            return lambda data: key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        if isinstance(key, ec.EllipticCurvePrivateKey):
+            ecdsa = ec.ECDSA(self.hash or hashes.SHA256())
+            return lambda data: key.sign(data, ecdsa)
+        return key.sign
 
     def issue(self, builder: x509.CertificateBuilder) -> x509.Certificate:
         """The builder's certificate, signed."""

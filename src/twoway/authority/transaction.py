@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Table, insert
 from sqlalchemy.engine import Connection, CursorResult, Dialect
 from sqlalchemy.sql import Executable
 
@@ -15,11 +15,8 @@ from twoway.authority import audit, schema
 
 T = TypeVar("T")
 
-_NEWEST = str(
-    select(schema.audit.c.id, schema.audit.c.hash).where(
-        schema.audit.c.id == select(func.max(schema.audit.c.id)).scalar_subquery()
-    )
-)
+# As text: it is asked in every transaction.
+_NEWEST = "SELECT id, hash FROM audit WHERE id = (SELECT max(id) FROM audit)"
 
 
 class Transaction:
@@ -36,10 +33,7 @@ class Transaction:
     def head(self) -> audit.Head:
         """The last row of the audit log, counting what this transaction adds."""
         if self._head is None:
-            newest = (
-                select(schema.audit.c.id, schema.audit.c.hash).order_by(schema.audit.c.id.desc()).limit(1)
-            )
-            row = self._connection.execute(newest).first()
+            row = self._connection.exec_driver_sql(_NEWEST).first()
             self._head = audit.Head(row.id, row.hash) if row else audit.START
         return self._head
 

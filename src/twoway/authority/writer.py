@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from sqlalchemy import exc
 from sqlalchemy.engine import Connection, Engine
@@ -17,8 +18,12 @@ from sqlalchemy.engine import Connection, Engine
 from twoway.authority.transaction import Transaction
 
 T = TypeVar("T")
+Work: TypeAlias = Callable[[Transaction], T]
+Preparation: TypeAlias = Generator[None, None, Work[T]]
+"""Steps that lead to a piece of work; each `yield` ends one."""
 
 MAX_BATCH = 256  # pieces of work in one transaction
+GATHER = 0.0001  # seconds; measured: twice as many in a transaction, and a sixth more in a second
 
 
 class Writer:
@@ -33,12 +38,19 @@ class Writer:
         self._queue: queue.SimpleQueue[_Ticket[Any] | None] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._busy = False
 
-    def run(self, work: Callable[[Transaction], T]) -> T:
+    def run(self, work: Work[T]) -> T:
         """What `work` returns, once what it wrote is committed; or the exception that it raised."""
+        return self._queued(_Ticket(work))
+
+    def run_prepared(self, preparation: Preparation[T]) -> T:
+        """The same for work that is prepared in the writer's thread, before its transaction begins."""
+        return self._queued(_Ticket(None, preparation))
+
+    def _queued(self, ticket: _Ticket[T]) -> T:
         if self._thread is None:
             self._start()
-        ticket = _Ticket(work)
         self._queue.put(ticket)
         return ticket.result()
 
@@ -66,12 +78,15 @@ class Writer:
                 for ticket in batch:
                     ticket.fail(failure)
             else:
-                self._commit(connection, batch)
+                if ready := _prepared(batch):
+                    self._commit(connection, ready)
         if connection is not None:
             connection.close()
 
     def _next_batch(self) -> list[_Ticket[Any]] | None:
         """Everything that waits, at least one; None when the writer is being closed."""
+        if self._busy:
+            time.sleep(GATHER)  # those whose work was just committed come back with more
         batch: list[_Ticket[Any]] = []
         while len(batch) < MAX_BATCH:
             try:
@@ -84,6 +99,7 @@ class Writer:
                 self._queue.put(None)
                 break
             batch.append(ticket)
+        self._busy = len(batch) > 1
         return batch
 
     def _commit(self, connection: Connection, batch: list[_Ticket[Any]]) -> None:
@@ -108,6 +124,18 @@ class Writer:
                 ticket.succeed()
 
 
+def _prepared(batch: list[_Ticket[Any]]) -> list[_Ticket[Any]]:
+    """Those that could be prepared.
+
+    They go in step, the first step of all before the second of any: the same code sixteen times in a row stays in
+    the processor's caches, and took a fifth less time than sixteen requests one after the other.
+    """
+    under_way = batch
+    while under_way:
+        under_way = [ticket for ticket in under_way if ticket.advance()]
+    return [ticket for ticket in batch if ticket.is_ready]
+
+
 class _RolledBackError(Exception):
     """Work that had already written failed: its whole transaction has to be undone."""
 
@@ -115,14 +143,34 @@ class _RolledBackError(Exception):
 class _Ticket(Generic[T]):
     """One caller's work in the queue, and afterwards its result."""
 
-    def __init__(self, work: Callable[[Transaction], T]) -> None:
+    def __init__(self, work: Work[T] | None, preparation: Preparation[T] | None = None) -> None:
         self._work = work
+        self._preparation = preparation
         self._value: T | None = None
         self._failure: BaseException | None = None
         self._finished = threading.Lock()
         self._finished.acquire()
 
+    def advance(self) -> bool:
+        """One step of the preparation; whether there are more."""
+        if self._preparation is None:
+            return False
+        try:
+            next(self._preparation)
+        except StopIteration as end:
+            self._work = end.value
+            return False
+        except BaseException as failure:  # noqa: BLE001 - it is raised in the caller's thread
+            self.fail(failure)
+            return False
+        return True
+
+    @property
+    def is_ready(self) -> bool:
+        return self._work is not None
+
     def run(self, transaction: Transaction) -> None:
+        assert self._work is not None
         before = transaction.writes
         self._failure = None
         try:
