@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import pickle
 import sqlite3
@@ -146,8 +147,6 @@ def rewrite(authority: Authority, after: int) -> None:
     head = Head(rows[after - 1].id, rows[after - 1].hash)
     statements = []
     for row in rows[after:]:
-        import datetime
-
         at = datetime.datetime.fromisoformat(row.at)
         new = chained(head, at, "innocent", row.act, row.subject, json.loads(row.detail))
         statements.append(f"UPDATE audit SET actor = 'innocent', hash = '{new.hash}' WHERE id = {row.id}")

@@ -50,6 +50,6 @@ def test_codes_are_stable_and_each_is_of_one_error() -> None:
     assert len(set(codes)) == len(codes) == 31
 
 
-def test_times_in_evidence_are_iso_8601() -> None:
+def test_times_in_evidence_are_rfc_3339_in_utc() -> None:
     error = refusals.AlreadyRevoked("1", datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), "superseded")
-    assert error.evidence["at"] == "2026-01-02T00:00:00+00:00"
+    assert error.evidence["at"] == "2026-01-02T00:00:00Z"

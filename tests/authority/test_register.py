@@ -106,7 +106,7 @@ def test_a_record_is_ready_for_json(stocked: Authority) -> None:
     told = json.loads(json.dumps(stocked.show("billing", now=NOW).as_dict()))
     assert told["state"] == "revoked"
     assert told["names"] == {"dns": ["billing"], "ip": [], "uri": [], "email": ["billing@acme.example"]}
-    assert told["revoked_at"] == "2026-06-01T12:00:00+00:00"
+    assert told["revoked_at"] == "2026-06-01T12:00:00Z"
 
 
 def test_looking_up_by_name_uses_the_indexes(stocked: Authority) -> None:

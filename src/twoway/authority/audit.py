@@ -67,7 +67,7 @@ def chained(
 ) -> Row:
     """The row that follows `head`."""
     text = _DETAIL.encode(detail)
-    when = at.astimezone(datetime.UTC).isoformat(timespec="microseconds")
+    when = at.astimezone(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     number = head.row + 1
     return Row(
         number, when, actor, act, subject, text, _digest(head.hash, number, when, actor, act, subject, text)

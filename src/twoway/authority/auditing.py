@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 from collections.abc import Iterator
@@ -42,14 +41,10 @@ class AuditReport:
         }
 
 
-def rows(
-    store: Store, *, after: int = 0, since: datetime.datetime | None = None, limit: int | None = None
-) -> Iterator[Row]:
+def rows(store: Store, *, after: int = 0, limit: int | None = None) -> Iterator[Row]:
     """The log in its order, unverified."""
     columns = schema.audit.c
     query = select(schema.audit).where(columns.id > after).order_by(columns.id).limit(limit)
-    if since is not None:
-        query = query.where(columns.at >= since.astimezone(datetime.UTC).isoformat(timespec="microseconds"))
     with store.read() as connection:
         for row in connection.execution_options(yield_per=1000).execute(query):
             yield Row(*row)

@@ -42,7 +42,7 @@ class Record:
     issuer: int = field(repr=False)
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON: times as ISO 8601, without the certificate itself."""
+        """For JSON: times as RFC 3339 in UTC, without the certificate itself."""
         return {
             "serial": self.serial,
             "fingerprint": self.fingerprint,
@@ -51,10 +51,10 @@ class Record:
             "names": self.names.as_dict(),
             "profile": self.profile,
             "requested_by": self.requested_by,
-            "not_before": self.not_before.isoformat(),
-            "not_after": self.not_after.isoformat(),
+            "not_before": _z(self.not_before),
+            "not_after": _z(self.not_after),
             "state": self.state,
-            "revoked_at": self.revoked_at.isoformat() if self.revoked_at else None,
+            "revoked_at": _z(self.revoked_at) if self.revoked_at else None,
             "reason": self.reason,
             "renews": self.renews,
         }
@@ -153,6 +153,10 @@ def _record(row: Row[Any], moment: int) -> Record:
         certificate=certificate,
         issuer=row.issuer,
     )
+
+
+def _z(moment: datetime.datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 _CERTIFICATES = schema.certificates.c
