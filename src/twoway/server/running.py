@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -21,6 +21,7 @@ from twoway.tls.reload import FileWatch
 WATCH_SECONDS = 1.0
 SETTLE_SECONDS = 2.0  # how long files that are being replaced may contradict each other
 _RETRY_SECONDS = 0.1
+HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class CannotListen(ConfigError):
@@ -81,11 +82,18 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, application: Any, options: ServeOptions, live: LiveServer, sock: socket.socket, journal: Journal
+        self,
+        application: Any,
+        options: ServeOptions,
+        live: LiveServer,
+        sock: socket.socket,
+        journal: Journal,
+        ready: Callable[[], None] | None = None,
     ) -> None:
         self.options, self.live, self.journal, self.sock = options, live, journal, sock
         self.port: int = sock.getsockname()[1]
         self.listener: Listener | None = None
+        self._ready = ready
         self.servers: list[Any] = []
         self._watching: asyncio.Task[None] | None = None
         self._reload_asked = asyncio.Event()
@@ -121,6 +129,8 @@ class Server(uvicorn.Server):
         self.servers = [await loop.create_server(self.listener, sock=self.sock, backlog=self.options.backlog)]
         self._watching = loop.create_task(self._watch_files())
         self.started = True
+        if self._ready is not None:
+            self._ready()
 
     def _protocol(self, _session: Session) -> asyncio.Protocol:
         return PeerHttpProtocol(
@@ -151,17 +161,17 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """SIGTERM and SIGINT drain, a second one ends at once, SIGHUP reloads; nothing is raised afterwards."""
         loop = asyncio.get_running_loop()
-        handled = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         try:
-            for number in handled:
+            for number in HANDLED:
                 loop.add_signal_handler(number, self._on_signal, number)
         except (RuntimeError, ValueError):  # not in the main thread: whoever runs us stops us
             yield
             return
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         try:
             yield
         finally:
-            for number in handled:
+            for number in HANDLED:
                 loop.remove_signal_handler(number)
 
     def _on_signal(self, number: int) -> None:

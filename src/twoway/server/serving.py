@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
@@ -34,14 +35,18 @@ def serve(
     journal = journal or Journal(chosen.log_format, access=chosen.access_log)
     live, application = prepare(app, interface, chosen)
     sock = bind(chosen.host, chosen.port)
-    announce(journal, chosen, live.current.settings, sock.getsockname()[1])
+
+    def say() -> None:
+        announce(journal, chosen, live.current.settings, sock.getsockname()[1])
+
+    def work() -> None:
+        _run(application, chosen, LiveServer(chosen.settings()), sock, journal)
+
     if chosen.workers > 1:
-        supervise(
-            lambda: _run(application, chosen, LiveServer(chosen.settings()), sock, journal), chosen, journal
-        )
+        sock.listen(chosen.backlog)
+        supervise(work, sock, chosen, journal, say)
     else:
-        _run(application, chosen, live, sock, journal)
-    sock.close()
+        _run(application, chosen, live, sock, journal, say)
 
 
 @contextlib.asynccontextmanager
@@ -122,9 +127,16 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop  # type: ignore[no-any-return, unused-ignore]
 
 
-def _run(application: Any, options: ServeOptions, live: LiveServer, sock: Any, journal: Journal) -> None:
+def _run(
+    application: Any,
+    options: ServeOptions,
+    live: LiveServer,
+    sock: socket.socket,
+    journal: Journal,
+    ready: Callable[[], None] | None = None,
+) -> None:
     async def story() -> None:
-        await Server(application, options, live, sock, journal).serve()
+        await Server(application, options, live, sock, journal, ready).serve()
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(story())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -11,6 +12,7 @@ from collections.abc import Callable
 
 from twoway.server.journal import Journal
 from twoway.server.options import ServeOptions
+from twoway.server.running import HANDLED as HELD
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 STEADY_SECONDS = 30.0  # a worker that lived this long was not failing at its start
@@ -25,17 +27,20 @@ class Supervisor:
     and no loop. A child that dies is replaced, at once the first time, then ever more slowly.
     """
 
-    def __init__(self, work: Callable[[], None], options: ServeOptions, journal: Journal) -> None:
-        self._work, self._count, self._journal = work, options.workers, journal
+    def __init__(
+        self, work: Callable[[], None], sock: socket.socket, options: ServeOptions, journal: Journal
+    ) -> None:
+        self._work, self._socket, self._count, self._journal = work, sock, options.workers, journal
         self._patience = options.drain_seconds + _GRACE_SECONDS
         self._children: dict[int, float] = {}
         self._delay = 0.0
         self._due = 0.0
 
-    def run(self) -> None:
+    def run(self, ready: Callable[[], None]) -> None:
         """Supervise until SIGTERM or SIGINT, and until every child has ended."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         try:
+            ready()
             self._loop(before)
         finally:
             self._end(signal.SIGKILL)
@@ -64,7 +69,8 @@ class Supervisor:
             return
         status = 1
         try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            # What comes before the child listens for signals waits until it does.
+            signal.pthread_sigmask(signal.SIG_SETMASK, {*mask, *HELD})
             self._work()
             status = 0
         except SystemExit as error:
@@ -93,6 +99,7 @@ class Supervisor:
             )
 
     def _drain(self) -> None:
+        self._socket.close()  # the children close theirs: from then on nobody new is taken
         self._send(signal.SIGTERM)
         end = time.monotonic() + self._patience
         while self._children and time.monotonic() < end:
@@ -114,6 +121,12 @@ class Supervisor:
             os.kill(pid, number)
 
 
-def supervise(work: Callable[[], None], options: ServeOptions, journal: Journal) -> None:
-    """Run `work` in `options.workers` processes until a signal ends them."""
-    Supervisor(work, options, journal).run()
+def supervise(
+    work: Callable[[], None],
+    sock: socket.socket,
+    options: ServeOptions,
+    journal: Journal,
+    ready: Callable[[], None],
+) -> None:
+    """Run `work` on the listening `sock` in `options.workers` processes until a signal ends them."""
+    Supervisor(work, sock, options, journal).run(ready)
