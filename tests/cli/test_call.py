@@ -1,0 +1,122 @@
+"""`twoway call` as a person types it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Command
+from tests.server.conftest import Ledger, tell
+from tests.tls.conftest import Pki, pki
+from twoway.server import background
+
+__all__ = ["pki"]
+
+
+@pytest.fixture
+def url(pki: Pki, tmp_path: Path) -> Iterator[str]:
+    pki.client.save(tmp_path / "orders")
+    pki.stranger.save(tmp_path / "stranger")
+    with background(tell, identity=pki.server, journal=Ledger()) as server:
+        yield f"https://localhost:{server.port}"
+
+
+def test_a_call_prints_the_body(run_twoway: Command, url: str, tmp_path: Path):
+    done = run_twoway(
+        "call",
+        f"{url}/order/update",
+        "--identity",
+        tmp_path / "orders",
+        "--json-body",
+        '{"order_id": 1223}',
+        "-H",
+        "xyz-Client-Id: abc",
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["peer"]["common_name"] == "orders"
+    assert told["length"] == 18
+    assert ["content-type", "application/json"] in told["headers"]
+    assert ["xyz-client-id", "abc"] in told["headers"]
+    assert done.stderr == ""
+
+
+def test_verbose_tells_the_five_steps(run_twoway: Command, url: str, tmp_path: Path):
+    done = run_twoway("call", url, "--identity", tmp_path / "orders", "-v")
+    assert [line[0] for line in done.stderr.splitlines()[:5]] == list("12345")
+    assert "X25519MLKEM768" in done.stderr
+
+
+def test_a_body_may_come_from_a_file_or_stdin_and_go_to_a_file(run_twoway: Command, url: str, tmp_path: Path):
+    (tmp_path / "body").write_bytes(b"y" * 5000)
+    done = run_twoway(
+        "call", url, "--identity", tmp_path / "orders", "-d", f"@{tmp_path / 'body'}", "-o", tmp_path / "out"
+    )
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert json.loads((tmp_path / "out").read_text())["length"] == 5000
+    done = run_twoway("call", url, "--identity", tmp_path / "orders", "-d", "@-", typed="abc")
+    assert json.loads(done.stdout)["length"] == 3
+
+
+def test_json_has_everything_in_one_object(run_twoway: Command, url: str, tmp_path: Path):
+    answer = json.loads(run_twoway("call", url, "--identity", tmp_path / "orders", "--json").stdout)
+    assert answer["status"] == 200
+    assert answer["server"]["names"]["dns"] == ["api.acme.example", "localhost"]
+
+
+@pytest.mark.parametrize(("who", "alert"), [("nobody", "certificate_required"), ("stranger", "unknown_ca")])
+def test_a_refusal_is_two_lines_and_exit_status_1(
+    run_twoway: Command, url: str, tmp_path: Path, who: str, alert: str
+):
+    ca = ["--trust", tmp_path / "orders" / "ca.pem"]
+    identity = ["--identity", tmp_path / who] if who != "nobody" else []
+    done = run_twoway("call", url, *identity, *ca, "-o", tmp_path / "out")
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("twoway: error: ")
+    assert alert in lines[0]
+    assert lines[1].startswith("twoway: hint: ")
+    assert not (tmp_path / "out").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".out")] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["localhost/x"], "write it whole"),
+        (["https://localhost/", "-d", "a", "--json-body", "{}"], "exclude"),
+        (["https://localhost/", "--json-body", "{x"], "not JSON"),
+        (["https://localhost/", "-H", "no colon"], "Name: value"),
+        (["https://localhost/", "-H", "a: b\r\nc: d"], "one line"),
+        (["https://localhost/", "-d", "@absent"], "absent"),
+        (["http://localhost/"], "https"),
+    ],
+)
+def test_what_is_asked_wrongly_says_how_to_ask(
+    run_twoway: Command, url: str, tmp_path: Path, arguments: list[str], words: str
+):
+    done = run_twoway("call", *arguments, "--identity", tmp_path / "orders")
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_error_status_is_exit_status_1(run_twoway: Command, pki: Pki, tmp_path: Path):
+    async def missing(scope, receive, send) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"4")]})
+            await send({"type": "http.response.body", "body": b"none"})
+
+    pki.client.save(tmp_path / "orders")
+    with background(missing, identity=pki.server, journal=Ledger()) as server:
+        done = run_twoway(
+            "call", f"https://localhost:{server.port}/", "--identity", tmp_path / "orders", "-i"
+        )
+    assert done.returncode == 1
+    assert done.stdout.startswith("HTTP/1.1 404 ")
+    assert done.stdout.endswith("none")
