@@ -41,8 +41,9 @@ NAMES = {
 }
 NUMBERS = {name: number for number, name in NAMES.items()}
 
+_GOT_NONE = "it requires a client certificate and got none"
 _MEANINGS = {
-    "certificate_required": ("it requires a client certificate and got none",),
+    "certificate_required": (_GOT_NONE,),
     "handshake_failure": (
         "no protocol version, cipher suite or signature algorithm in common",
         "in TLS 1.2: it requires a client certificate and got none",
@@ -61,6 +62,7 @@ _MEANINGS = {
         "the certificate is not valid yet by the other side's clock",
         "the certificate does not carry the name that was asked for",
         "the certificate is malformed, or its key or signature is too weak",
+        "it does not trust the authority that issued the certificate (GnuTLS says it so)",
     ),
     "unsupported_certificate": (
         "the certificate is not for this purpose (extended key usage)",
@@ -70,6 +72,7 @@ _MEANINGS = {
         "the other side's policy does not let this identity in",
         "it could not check the certificate's revocation",
         "the certificate breaks a rule that has no alert of its own",
+        "it does not trust the authority that issued the certificate (Java says it so)",
     ),
     "access_denied": ("the certificate is good, and the policy does not let this identity in",),
     "decrypt_error": ("the certificate's signature, or the proof of its key, does not verify",),
@@ -91,6 +94,9 @@ _ABOUT_OUR_CERTIFICATE = frozenset(
         "decrypt_error",
     }
 )
+# What servers say to a client without a certificate, apart from what Java says: bad_certificate.
+# RFC 8446 §4.4.2.4 has the first, TLS 1.2 the second; GnuTLS says the third in TLS 1.2.
+_TO_NOBODY = frozenset({"certificate_required", "handshake_failure", "decode_error"})
 
 
 def name_of(number: int) -> str:
@@ -134,9 +140,17 @@ class AlertReceived(PeerRefused):
     def meanings(self) -> tuple[str, ...]:
         """What it can mean, given what we presented."""
         found = meanings_of(self.alert)
-        if self.alert == "handshake_failure" and self.step is Step.SERVER_CHECKS and self.presented is None:
-            return (*reversed(found),)
+        if self._got_none:
+            # Nothing can be wrong with a certificate that was not shown.
+            others = () if self.alert in _ABOUT_OUR_CERTIFICATE else found
+            return (_GOT_NONE, *(one for one in others if not one.endswith(_GOT_NONE)))
         return found
+
+    @property
+    def _got_none(self) -> bool:
+        """Whether this is how a server says that it wanted a certificate and was shown none."""
+        shown_none = self.role == "client" and self.step is Step.SERVER_CHECKS and self.presented is None
+        return shown_none and (self.alert in _ABOUT_OUR_CERTIFICATE or self.alert in _TO_NOBODY)
 
     def __str__(self) -> str:
         who = {"client": "the server", "server": "the client"}[self.role]
@@ -148,7 +162,7 @@ class AlertReceived(PeerRefused):
 
     @property
     def remedy(self) -> str:
-        if self.presented is None and self.role == "client" and self.step is Step.SERVER_CHECKS:
+        if self._got_none:
             wanted = f" issued by {' or '.join(self.accepted)}" if self.accepted else ""
             return f"present a client certificate{wanted}: pass --identity DIR (or identity= in code)"
         if self.alert in _ABOUT_OUR_CERTIFICATE and self.presented is not None:
