@@ -82,10 +82,12 @@ class Theatre:
         before = len(self.ledger.refusals)
         served = self.server.server_state.total_requests
         attempt = knock(self.server.port, settings, ticket=ticket)
-        logged = wait_for_refusals(self.ledger, before + 1)
         error = attempt.error
-        if error is None or not logged:
-            act.outcome = "it was let in" if error is None else f"{error}; the server logged nothing"
+        if error is None:
+            act.outcome = "it was let in"
+            return act
+        if not wait_for_refusals(self.ledger, before + 1):
+            act.outcome = f"{error}; the server logged nothing"
             return act
         refusal = self.ledger.refusals[before]
         handshake = Handshake.of(attempt.tap)

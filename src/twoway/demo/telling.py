@@ -62,7 +62,7 @@ class Teller:
         """Two handshakes as two columns, aligned by message; what only the second has is marked."""
         left, right = one.names_until_finished(), two.names_until_finished()
         sizes: dict[tuple[str, str], int] = {(m.by, m.name): m.size for m in reversed(two.messages)}
-        half = max(30, min(38, (self.width - 8) // 2))
+        half = max(24, min(38, self.width - 46))
         yield f"     {self.paint('one way'.ljust(half), 'bold')}  {self.paint('two ways', 'bold')}"
         for entry in right:
             text = _message(*entry, sizes[entry])
