@@ -19,7 +19,9 @@ class CredentialError(ConfigError):
     @property
     def evidence(self) -> dict[str, object]:
         return {
-            name: value for name, value in vars(self).items() if not name.startswith("_") and name != "step"
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in vars(self).items()
+            if not name.startswith("_") and name != "step"
         }
 
 

@@ -275,14 +275,17 @@ def _check_not_swapped(cert: bytes, key: bytes, cert_at: str, key_at: str) -> No
 def _that_match(cert: Path, key: Path) -> tuple[str, ...]:
     """Which files beside a mismatched pair would fit the other one of it; reads at most 50 small files."""
     found: list[str] = []
-    leaf = certificates_from_pem(read(cert))[0]
-    siblings = sorted({*cert.parent.iterdir(), *key.parent.iterdir()})[:_MAX_SIBLINGS]
+    try:
+        leaf = certificates_from_pem(read(cert))[0]
+        siblings = sorted({*cert.parent.iterdir(), *key.parent.iterdir()})[:_MAX_SIBLINGS]
+    except (CredentialError, OSError):
+        return ()
     for path in siblings:
-        if path in (cert, key) or not path.is_file() or path.stat().st_size > MAX_FILE:
-            continue
         try:
+            if path in (cert, key) or not path.is_file() or path.stat().st_size > MAX_FILE:
+                continue
             if belongs(load_private_key(read(path), where=str(path)), leaf):
                 found.append(str(path))
-        except CredentialError:
-            continue
+        except (CredentialError, OSError):
+            continue  # no key, or it has just gone
     return tuple(found)
