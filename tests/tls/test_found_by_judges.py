@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+
 import pytest
 
+from twoway.client import Client
 from twoway.steps import Step
-from twoway.tls import AlertReceived
+from twoway.tls import (
+    AlertReceived,
+    ClientContext,
+    ClientSettings,
+    ConnectionCut,
+    ServerContext,
+    ServerSettings,
+    Session,
+    TlsSocket,
+)
+
+from .conftest import BOTH, Pki
 
 
 @pytest.mark.parametrize(
@@ -36,3 +53,53 @@ def test_a_failure_of_the_server_is_no_missing_certificate():
     error = AlertReceived("internal_error", Step.SERVER_CHECKS, "client", None)
     assert "--identity" not in error.remedy
     assert "certificate" not in error.meanings[0]
+
+
+@pytest.fixture(params=["ends", "resets"])
+def silent(request: pytest.FixtureRequest, pki: Pki) -> Iterator[int]:
+    """A server that completes handshakes and then hangs up without a word, as uvicorn and Node refuse."""
+    context, stop = ServerContext(ServerSettings(pki.server)), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+
+        def serve() -> None:
+            while not stop.is_set():
+                try:
+                    sock, _ = listener.accept()
+                except TimeoutError:
+                    continue
+                sock.settimeout(10)
+                session = Session(context)
+                with sock:
+                    while not session.advance():
+                        sock.sendall(session.outgoing())
+                        session.receive(sock.recv(65536))
+                    sock.sendall(session.outgoing())
+                    if request.param == "resets":
+                        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_server_that_hangs_up_without_a_word_has_refused(pki: Pki, silent: int, version: str):
+    """Neither a truncated answer nor a broken network: nothing was ever answered."""
+    context = ClientContext(ClientSettings(pki.client, minimum_version=version, maximum_version=version))
+    with (
+        pytest.raises(ConnectionCut) as caught,
+        TlsSocket.connect("localhost", silent, context) as connection,
+    ):
+        connection.sendall(b"x" * 1000)
+        connection.recv()
+    assert caught.value.step is Step.SERVER_CHECKS
+    assert "instead of sending an alert" in caught.value.remedy
+
+
+def test_so_says_the_client_for_requests(pki: Pki, silent: int):
+    with Client(identity=pki.client) as client, pytest.raises(ConnectionCut) as caught:
+        client.get(f"https://localhost:{silent}/")
+    assert caught.value.step is Step.SERVER_CHECKS

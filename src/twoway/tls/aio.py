@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from twoway.errors import TwowayError
 from twoway.steps import Step
 from twoway.tls.faults import NotTls, TimedOut, Truncated
+from twoway.tls.plain import PLAIN_HTTP_ANSWER
 from twoway.tls.refusal import Refusal
 from twoway.tls.session import Session
 from twoway.wire.peek import NeedMore, server_name_of
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("twoway.tls")
 
-# What a plain HTTP client is told when it knocks at a TLS port; there is no TLS to say it in.
-_PLAIN_HTTP_BODY = b"this port speaks TLS: use https:// and a client certificate\n"
-PLAIN_HTTP_ANSWER = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(_PLAIN_HTTP_BODY), _PLAIN_HTTP_BODY)
-)
 _CORK_LIMIT = 65536
 _TICKET_SECONDS = 0.02
 

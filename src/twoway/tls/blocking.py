@@ -8,8 +8,9 @@ import time
 from types import TracebackType
 
 from twoway.errors import NetworkError, PeerRefused, TwowayError
+from twoway.steps import Step
 from twoway.tls.context import ClientContext, ServerContext
-from twoway.tls.faults import TimedOut
+from twoway.tls.faults import ConnectionCut, TimedOut, Truncated
 from twoway.tls.session import Session, Ticket
 
 DRAIN_SECONDS = 1.0
@@ -54,11 +55,13 @@ class TlsSocket:
     """A socket whose other end is known: `peer` says who it is, or the handshake has raised.
 
     Every wait is bounded by `timeout` seconds (None waits for ever). `recv` returns b"" only after a proper
-    close_notify; a bare end of stream raises Truncated.
+    close_notify; a bare end of stream raises Truncated. A server that hangs up after a client's handshake
+    without ever having said a word has refused, as some do: ConnectionCut in step 4.
     """
 
     def __init__(self, sock: socket.socket, session: Session, *, timeout: float | None = 10.0) -> None:
         self._socket, self.session, self.timeout = sock, session, timeout
+        self._heard = session.context.role == "server"  # a server knows its client before it completes
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) if sock.family != socket.AF_UNIX else None
 
     @classmethod
@@ -135,14 +138,23 @@ class TlsSocket:
             data = self.session.read()
             self._flush(end)
             if data is not None:
+                self._heard = True
                 return data
             try:
                 arrived = self._receive(end, "an answer")
             except OSError as error:
                 raise self._broke(error) from error
             if not arrived:
-                self.session.eof()
+                self._ended()
             self.session.receive(arrived)
+
+    def _ended(self) -> None:
+        try:
+            self.session.eof()
+        except Truncated:
+            if self._heard:
+                raise
+            raise self._cut() from None
 
     def sendall(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`. When that fails, what the other side said before is what is raised."""
@@ -199,7 +211,13 @@ class TlsSocket:
     def _broke(self, error: OSError) -> TwowayError:
         if isinstance(error, TimeoutError):
             return TimedOut("the connection", self.timeout or 0)
+        if not self._heard:
+            return self._cut()
         return ConnectionBroke(self.session.target or self.session.address, _reason(error))
+
+    def _cut(self) -> ConnectionCut:
+        step = Step.SERVER_CHECKS if self.session.complete else self.session.step
+        return ConnectionCut(step, self.session.context.role, self.session.target)
 
     @property
     def local_address(self) -> tuple[str, int]:

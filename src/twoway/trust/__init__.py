@@ -7,11 +7,7 @@ from twoway.trust.faults import (
     BadSignature,
     CertificateExpired,
     CertificateNotYetValid,
-    CertificateRevoked,
     ChainRefused,
-    CrlMissing,
-    CrlStale,
-    CrlUnusable,
     HostnameMismatch,
     NameConstraintViolated,
     NoAnchors,
@@ -19,7 +15,6 @@ from twoway.trust.faults import (
     NotAnAuthority,
     NotStrict,
     OutOfBounds,
-    RevocationUnknown,
     UnknownAuthority,
     Untrusted,
     WeakAlgorithm,
@@ -27,6 +22,13 @@ from twoway.trust.faults import (
 )
 from twoway.trust.peer import Peer
 from twoway.trust.policy import Decision, NotAllowed, Policy
+from twoway.trust.revocation_faults import (
+    CertificateRevoked,
+    CrlMissing,
+    CrlStale,
+    CrlUnusable,
+    RevocationUnknown,
+)
 from twoway.trust.rules import BadRule, Rule
 from twoway.trust.verification import VerifiedChain, accept_verified, check_hostname, verify
 

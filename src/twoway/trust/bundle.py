@@ -19,8 +19,9 @@ from twoway.credential import (
     read,
 )
 from twoway.errors import UsageError
-from twoway.trust.faults import AnchorNotAuthority, NoAnchors, RevocationUnknown
+from twoway.trust.faults import AnchorNotAuthority, NoAnchors
 from twoway.trust.revocation import CrlRule, CrlScope, Revocation
+from twoway.trust.revocation_faults import RevocationUnknown
 
 MAX_CRL_FILE = 64 * 1024 * 1024
 _BUNDLE = "ca.pem"

@@ -16,7 +16,6 @@ from twoway.trust.faults import (
     BadSignature,
     CertificateExpired,
     CertificateNotYetValid,
-    CertificateRevoked,
     ChainRefused,
     HostnameMismatch,
     NameConstraintViolated,
@@ -27,6 +26,7 @@ from twoway.trust.faults import (
     WeakAlgorithm,
     WrongPurpose,
 )
+from twoway.trust.revocation_faults import CertificateRevoked
 
 _USAGES = {
     ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",

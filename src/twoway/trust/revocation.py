@@ -17,7 +17,13 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
 from twoway.credential import describe, display_name, is_ca
-from twoway.trust.faults import CertificateRevoked, CrlMissing, CrlStale, CrlUnusable, RevocationUnknown
+from twoway.trust.revocation_faults import (
+    CertificateRevoked,
+    CrlMissing,
+    CrlStale,
+    CrlUnusable,
+    RevocationUnknown,
+)
 
 CrlRule = Literal["refuse", "warn"]
 CrlScope = Literal["chain", "leaf"]

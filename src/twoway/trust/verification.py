@@ -23,9 +23,9 @@ from twoway.trust.faults import (
     HostnameMismatch,
     NoCertificate,
     OutOfBounds,
-    RevocationUnknown,
     WeakAlgorithm,
 )
+from twoway.trust.revocation_faults import RevocationUnknown
 
 Purpose = Literal["client", "server"]
 Revoked = Literal["good", "unchecked", "warned"]
