@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +21,7 @@ from twoway.tls.session import Session
 from twoway.wire.peek import NeedMore, server_name_of
 
 if TYPE_CHECKING:
+    from twoway.tls.context import ServerContext
     from twoway.tls.listener import Listener
 
 log = logging.getLogger("twoway.tls")
@@ -50,13 +50,11 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         "_listener",
         "_loop",
         "_raw",
+        "_session",
         "_settled",
         "_state",
         "_timer",
-        "session",
     )
-
-    session: Session
 
     def __init__(self, listener: Listener) -> None:
         self._listener, self._loop = listener, listener.loop
@@ -67,6 +65,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._corked_size = 0
         self._closing = False
         self._settled = False
+        self._session: Session | None = None
         self._head = b""
         self._timer: asyncio.TimerHandle | None = None
 
@@ -82,10 +81,18 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             return
         listener.connections.add(self)
         self._timer = self._loop.call_later(listener.limits.handshake_seconds, self._too_slow)
-        generation = listener.live.current
-        self.session = Session(generation.default, address=_address(raw))
-        if generation.named:
+        if listener.live.current.named:
             self._state = _State.HELLO
+
+    @property
+    def session(self) -> Session:
+        """The TLS session; it begins with the first byte, so that a silent connection costs little."""
+        if self._session is None:
+            self._session = self._begin(self._listener.live.current.default)
+        return self._session
+
+    def _begin(self, context: ServerContext) -> Session:
+        return Session(context, address=_address(self._raw) if self._raw is not None else None)
 
     def data_received(self, data: bytes) -> None:
         state = self._state
@@ -130,10 +137,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         name = server_name_of(self._head)
         if name is NeedMore:
             return
-        generation = self._listener.live.current
-        context = generation.context_for(name)
-        if context is not self.session.context:
-            self.session = Session(context, address=self.session.address)
+        self._session = self._begin(self._listener.live.current.context_for(name))
         self._state = _State.HANDSHAKE
         head, self._head = self._head, b""
         self.session.receive(head)
@@ -295,10 +299,6 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._corked_size += len(data)
         if self._corked_size >= _CORK_LIMIT:
             self._flush()
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        for data in list_of_data:
-            self.write(data)
 
     def _flush(self) -> None:
         corked = self._corked

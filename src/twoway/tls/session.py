@@ -16,7 +16,7 @@ from cryptography import x509
 
 from twoway.credential import display_name
 from twoway.errors import TwowayError
-from twoway.names import is_ip
+from twoway.names import is_ip, parse_dns_name
 from twoway.steps import Step
 from twoway.tls import library
 from twoway.tls.alerts import AlertReceived, name_of
@@ -54,7 +54,8 @@ class Ticket(NamedTuple):
 class Session:
     """One connection's TLS state: pure, incremental, and sure of whom it talks to once `complete`.
 
-    `server_name` is, for a client, the host name or address that the server's certificate must carry; for
+    `server_name` is, for a client, the host name or address that the server's certificate must carry (BadName
+    is raised for what is neither); for
     a server it becomes the name that the client asked for. `peer` is who the other side proved to be, or
     None for a client that showed no certificate where that is allowed. Errors raised from `advance`,
     `read` and `eof` are TwowayErrors that carry the step.
@@ -113,7 +114,7 @@ class Session:
             lib.SSL_set_connect_state(ssl)
             # RFC 6066 §3: a literal address is not permitted in server_name.
             if server_name is not None and not is_ip(server_name):
-                lib.SSL_set_tlsext_host_name(ssl, server_name.encode("ascii"))
+                lib.SSL_set_tlsext_host_name(ssl, parse_dns_name(server_name).encode("ascii"))
             if ticket is not None:
                 self._offer(ticket)
 
