@@ -120,6 +120,7 @@ def test_a_file_takes_the_place_of_a_built_in_profile(authority: Authority) -> N
         ('purpose = ["client"]\nkey_usage = ["key_cert_sign"]', "line 2, key_usage[0]", "Input should be"),
         ('purpose = ["client"]\n[names]\nip = ["10.0.0.0/99"]', "line 3, names.ip[0]", "does not appear"),
         ('purpose = ["client"]\ndays = 9\nmax_days = 3', "", "days = 9 is more than max_days = 3"),
+        ('purpose = ["client"]\norganization = "  "', "line 2, organization", "expected 1 to 64 octets"),
         ("purpose = [", "", "at end of document"),
         ("purpose = 1\nx = ?", "", "line 2"),
     ],

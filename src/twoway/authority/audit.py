@@ -1,6 +1,9 @@
 """The audit log: one row for each act, each row's hash covering the row before it.
 
-    hash(row) = SHA-256( hash(row - 1) as 64 hex digits, newline, canonical JSON of the row without its hash )
+    hash(row) = SHA-256( hash(row - 1) as 64 hex digits, newline, the other fields in their order )
+
+Each field is written as its length in characters, a colon, the text and a comma, all in UTF-8; so no text can pass
+for that of two fields.
 
 A changed, removed or inserted row breaks the chain at that row. A chain cannot show that rows were cut off at its
 *end*, nor that somebody rewrote all of it: against those stand the checkpoints (signatures of the issuing CA over
@@ -14,15 +17,14 @@ import datetime
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from twoway.authority.faults import AuditBroken
 
 GENESIS = "0" * 64
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One act: who did what to what, when. `detail` is JSON text, as it was hashed."""
 
     id: int
@@ -34,11 +36,10 @@ class Row:
     hash: str
 
     def as_dict(self) -> dict[str, object]:
-        return {**asdict(self), "detail": json.loads(self.detail)}
+        return {**self._asdict(), "detail": json.loads(self.detail)}
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The last row of a log, in few enough characters to note elsewhere: `row:hash`."""
 
     row: int
@@ -58,7 +59,6 @@ class Head:
 
 START = Head(0, GENESIS)
 
-_FIELDS = json.JSONEncoder(separators=(",", ":"))
 _DETAIL = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 
 
@@ -95,5 +95,5 @@ def checkpoint_message(head: Head) -> bytes:
 
 
 def _digest(previous: str, *fields: object) -> str:
-    canonical = _FIELDS.encode(fields)
-    return hashlib.sha256(f"{previous}\n{canonical}".encode()).hexdigest()
+    content = "".join([f"{len(text)}:{text}," for text in map(str, fields)])
+    return hashlib.sha256(f"{previous}\n{content}".encode()).hexdigest()

@@ -35,14 +35,13 @@ class Ca:
     revoked_at: int | None
     reason: str | None
     limits: Constraints
+    serial: str
+    not_before: datetime.datetime
+    not_after: datetime.datetime
 
     @property
     def name(self) -> str:
         return display_name(self.certificate.subject)
-
-    @property
-    def serial(self) -> str:
-        return format(self.certificate.serial_number, "x")
 
 
 class Cas:
@@ -78,7 +77,7 @@ class Cas:
 
     def publishing(self, now: datetime.datetime) -> tuple[Ca, ...]:
         """Those whose CRL somebody may still need: the issuing CAs that have not ended, then the root."""
-        issuing = [ca for ca in self.all if ca.role == "issuing" and ca.certificate.not_valid_after_utc > now]
+        issuing = [ca for ca in self.all if ca.role == "issuing" and ca.not_after > now]
         return (*sorted(issuing, key=lambda ca: not ca.current), self.root)
 
     def signer(self, ca: Ca, act: str = "sign") -> Signer:
@@ -129,4 +128,7 @@ def _ca(row: Row[Any]) -> Ca:
         row.revoked_at,
         row.reason,
         Constraints.of(certificate),
+        row.serial,
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
     )

@@ -5,11 +5,9 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cryptography import x509
-from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from twoway.authority import schema
@@ -35,8 +33,7 @@ Chain = tuple[x509.Certificate, ...]
 _PARSERS = {"dns": parse_dns_name, "ip": parse_ip, "uri": parse_uri, "email": parse_email}
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """One certificate that is asked for, and why: `act`, `actor`, `renews` and `detail` go on record."""
 
     public_key: PublicKey
@@ -92,12 +89,9 @@ class Issuance:
         )
         form = self._form(signer, profile, is_rsa(order.public_key))
         to_be_signed = form.fill(draft)
-        yield
         judge(form.unsigned(to_be_signed), profile, ca)
         yield
-        encoded = form.signed(to_be_signed)
-        yield
-        return _remember(encoded, draft, order, ca, now)
+        return _remember(form.signed(to_be_signed), draft, order, ca, now)
 
     def _form(self, signer: Signer, profile: Profile, rsa_key: bool) -> Form:
         key = (signer.certificate.serial_number, profile.name, rsa_key)
@@ -113,7 +107,7 @@ def lifetime(
 
     Raises LifetimeRefused when `days` were asked for that the profile or the CA does not have, and IssuerUnfit.
     """
-    start, end = ca.certificate.not_valid_before_utc, ca.certificate.not_valid_after_utc
+    start, end = ca.not_before, ca.not_after
     if not start <= now < end:
         why = (
             f"expired on {end:%Y-%m-%d}" if now >= end else f"is not valid before {start:%Y-%m-%d %H:%M} UTC"
@@ -221,7 +215,7 @@ def _remember(encoded: bytes, draft: Draft, order: Order, ca: Ca, now: datetime.
     names = [(kind, value) for kind in ("dns", "ip", "uri", "email") for value in getattr(draft.names, kind)]
 
     def work(transaction: Transaction) -> Chain:
-        state = transaction.once(("issuer", ca.id), lambda connection: _issuer_state(connection, ca.id))
+        state = transaction.once(("issuer", ca.id), lambda: transaction.ask(_ISSUER_STATE, ca.id))
         if state != (ca.serial, True, None):
             raise _IssuerReplaced
         transaction.add(
@@ -254,10 +248,4 @@ def _remember(encoded: bytes, draft: Draft, order: Order, ca: Ca, now: datetime.
     return work
 
 
-def _issuer_state(connection: Connection, ca: int) -> tuple[str, bool, int | None]:
-    serial, current, revoked_at = connection.exec_driver_sql(_ISSUER_STATE.format(int(ca))).one()
-    return serial, bool(current), revoked_at
-
-
-# As text: it is asked in every transaction.
-_ISSUER_STATE = "SELECT serial, current, revoked_at FROM issuers WHERE id = {}"
+_ISSUER_STATE = "SELECT serial, current, revoked_at FROM issuers WHERE id = ?"

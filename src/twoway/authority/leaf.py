@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ipaddress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -24,11 +24,14 @@ from twoway.names import Names
 
 _VERSION_3 = der.tlv(0xA0, der.integer(2))
 _COMMON_NAME, _ORGANIZATION, _UNIT = der.oid("2.5.4.3"), der.oid("2.5.4.10"), der.oid("2.5.4.11")
-_SUBJECT_KEY_IDENTIFIER, _ALTERNATIVE_NAME = der.oid("2.5.29.14"), der.oid("2.5.29.17")
+_ALTERNATIVE_NAME = der.oid("2.5.29.17")
+# Everything of the subject key identifier's extension but the identifier.
+_KEY_IDENTIFIER_OF_20_OCTETS = der.sequence(
+    der.oid("2.5.29.14"), der.tlv(der.OCTET_STRING, der.tlv(der.OCTET_STRING, bytes(20)))
+)[:-20]
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A leaf as it is meant to be."""
 
     public_key: PublicKey
@@ -44,6 +47,7 @@ class Form:
 
     def __init__(self, signer: Signer, profile: Profile, organization: str, *, rsa_key: bool) -> None:
         self._signer = signer
+        self._issuer = signer.algorithm + signer.name
         subject = [_attribute(_ORGANIZATION, profile.organization or organization)]
         if profile.organizational_unit:
             subject.append(_attribute(_UNIT, profile.organizational_unit))
@@ -65,20 +69,17 @@ class Form:
         subject = der.sequence(self._subject, common)
         key = draft.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         # RFC 7093 §2 (4), cut to the usual 20 octets.
-        identifier = der.tlv(der.OCTET_STRING, hashlib.sha256(key).digest()[:20])
+        identifier = hashlib.sha256(key).digest()[:20]
         extensions = der.sequence(
             self._extensions,
-            der.sequence(_SUBJECT_KEY_IDENTIFIER, der.tlv(der.OCTET_STRING, identifier)),
+            _KEY_IDENTIFIER_OF_20_OCTETS + identifier,
             # RFC 5280 §4.2.1.6: critical only where the subject is empty, and ours never is.
-            der.sequence(
-                der.oid("2.5.29.17"), der.tlv(der.OCTET_STRING, _alternatives(draft.names, subject))
-            ),
+            der.sequence(_ALTERNATIVE_NAME, der.tlv(der.OCTET_STRING, _alternatives(draft.names, subject))),
         )
         return der.sequence(
             _VERSION_3,
             der.integer(draft.serial),
-            self._signer.algorithm,
-            self._signer.name,
+            self._issuer,
             der.sequence(der.time(draft.not_before), der.time(draft.not_after)),
             subject,
             key,

@@ -53,6 +53,12 @@ def _network_or_address(value: str) -> str:
     return str(ipaddress.ip_network(value))
 
 
+def _subject_text(value: str) -> str:
+    if not value.strip() or not value.isprintable() or len(value.encode()) > 64:
+        raise ValueError(f"expected 1 to 64 octets of printable text, got {value!r}")
+    return value
+
+
 def _key_type(value: str) -> str:
     if value not in KEY_TYPES:
         raise ValueError(f"expected one of {', '.join(KEY_TYPES)}, got {value!r}")
@@ -97,8 +103,8 @@ class Profile(_Strict):
     key_usage: Annotated[tuple[KeyUsageName, ...], Field(min_length=1)] | None = None
     require: tuple[Kind, ...] = ()
     wildcards: bool = False
-    organization: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    organizational_unit: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    organization: Annotated[str, AfterValidator(_subject_text)] | None = None
+    organizational_unit: Annotated[str, AfterValidator(_subject_text)] | None = None
     names: NameRules | None = None
 
     @model_validator(mode="after")
