@@ -75,6 +75,8 @@ class _Conversation:
     def broke(self, error: Exception) -> TwowayError:
         if not self.session.complete:
             return ConnectionCut(self.session.step, "client", self.target)
+        if not self._heard:
+            return self.closed_unheard()
         return ConnectionBroke(self.target, str(error) or "reset by the other side")
 
     def fact(self, info: str, inner: Any) -> Any:
