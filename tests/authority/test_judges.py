@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,18 @@ class Files:
         return self.write(f"{identity.fingerprint[:8]}.pem", certificate_pem(identity.leaf))
 
 
-@pytest.fixture(params=CLASSIC)
-def files(make_authority: MakeAuthority, tmp_path: Path, request: pytest.FixtureRequest) -> Files:
+@pytest.fixture(params=CLASSIC, scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Files]:
     """With every key type for the CAs, and constraints that the names keep to."""
-    authority = make_authority(
-        now=None, key_type=request.param, name_constraints=["dns:acme.example", "uri:acme.example"]
-    )
-    return Files(authority, tmp_path)
+    directory = tmp_path_factory.mktemp(request.param)
+    with Authority.create(
+        directory / "pki",
+        name="Acme",
+        no_passphrase=True,
+        key_type=request.param,
+        name_constraints=["dns:acme.example", "uri:acme.example"],
+    ) as authority:
+        yield Files(authority, directory)
 
 
 def test_openssl_verifies_strictly_for_both_purposes_with_crls(files: Files) -> None:
