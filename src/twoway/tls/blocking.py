@@ -136,7 +136,11 @@ class TlsSocket:
         end = _deadline(self.timeout)
         while True:
             data = self.session.read()
-            self._flush(end)
+            try:
+                self._flush(end)
+            except OSError as error:
+                if data is None:
+                    self._raise_what_was_said(error)
             if data is not None:
                 self._heard = True
                 return data
