@@ -171,16 +171,48 @@ def test_any_bytes_end_in_rules_or_a_typed_error(data: bytes):
 
 
 _VALUES = st.sampled_from(
-    ["a", "b", "a.b", "x.a.b", "spiffe://t/a", "spiffe://t/a/b", "spiffe://t/b/a/b", "k@a.b", "10.0.0.1"]
+    [
+        "a",
+        "b",
+        "a.b",
+        "x.a.b",
+        "spiffe://t/a",
+        "spiffe://t/a/b",
+        "spiffe://t/b/a/b",
+        "spiffe://t",
+        "spiffe://x.t/a",
+        "https://t:8/a",
+        "urn:a:b",
+        "urn:a/b",
+        "k@a.b",
+        "10.0.0.1",
+        "::ffff:10.0.0.1",
+        "2001:db8::1",
+        "a..b",
+        "https://t/../a",
+    ]
 )
 _PATTERNS = {
     "cn": st.sampled_from(["a", "*", "a*", "b"]),
     "dns": st.sampled_from(["a.b", "*.b", "**.b", "x.*.b", "*"]),
     "uri": st.sampled_from(
-        ["spiffe://t/a", "spiffe://t/*", "spiffe://t/**", "spiffe://t/*/b", "spiffe://*/a", "spiffe://t/**/b"]
+        [
+            "spiffe://t/a",
+            "spiffe://t/*",
+            "spiffe://t/**",
+            "spiffe://t/*/b",
+            "spiffe://*/a",
+            "spiffe://t/**/b",
+            "spiffe://**.t/a",
+            "https://t:*/a",
+            "https://*:8/**",
+            "urn:a:*",
+            "urn:**",
+            "urn:*/b",
+        ]
     ),
     "email": st.sampled_from(["k@a.b", "*@a.b", "k@*.b"]),
-    "ip": st.sampled_from(["10.0.0.1", "10.0.*"]),
+    "ip": st.sampled_from(["10.0.0.1", "10.0.**", "10.*.0.1", "10.0.0.0/8", "192.0.2.0/24", "2001:db8::/32"]),
 }
 _RULES = st.lists(
     st.tuples(

@@ -1,18 +1,19 @@
 """Finds the rules that could match a peer without trying them all.
 
-A rule is filed under one condition that must hold: an exact value, or the literal segments that a pattern
-begins with (URI) or ends with (DNS, mail). Only the rest, patterns that begin with a wildcard, is tried
-in full.
+A rule is filed under one condition that must hold: an exact value, a network, or the literal segments that
+a pattern is told by first (a host from its right end, then a path from its left). Only the rest, patterns
+that begin with a wildcard, is tried in full.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv6Address
 
-from twoway.names import Pattern, normalised, split_segments
+from twoway.names import Comparable, Pattern, comparable
 from twoway.trust.rules import Condition, Facts, Rule
 
-Key = tuple[str, ...]
+Key = tuple[str | int, ...]
 
 
 class RuleIndex:
@@ -22,16 +23,19 @@ class RuleIndex:
         self._filed: dict[Key, list[tuple[int, Rule]]] = {}
         self._loose: list[tuple[int, Rule]] = []
         self._count = 0
+        self.kinds: frozenset[str] = frozenset()
         for number, rule in enumerate(rules):
             self._count += 1
+            self.kinds |= {condition.key for condition in rule.conditions}
             keys = _keys_of(rule)
             if keys is None:
                 self._loose.append((number, rule))
                 continue
             for key in keys:
                 self._filed.setdefault(key, []).append((number, rule))
-        self._depth = max((len(key) for key in self._filed), default=0)
-        self._kinds = {key[0] for key in self._filed}
+        self._depth = max((len(key) - 2 for key in self._filed if key[1] == "~"), default=0)
+        self._filed_kinds = tuple(sorted({str(key[0]) for key in self._filed}))
+        self._masks = sorted({(int(key[2]), int(key[3])) for key in self._filed if key[1] == "/"})
 
     def __len__(self) -> int:
         return self._count
@@ -47,15 +51,24 @@ class RuleIndex:
     def _candidates(self, facts: Facts) -> Iterator[tuple[int, Rule]]:
         yield from self._loose
         filed = self._filed
-        for kind in self._kinds:
+        for kind in self._filed_kinds:
             for value in facts.get(kind, ()):
-                found = normalised(kind, value)
-                if found is None:
+                name = comparable(kind, value)
+                if name is None:
                     continue
-                yield from filed.get((kind, "=", found), ())
-                segments = _literal_order(kind, split_segments(kind, found))
-                for length in range(1, min(len(segments), self._depth) + 1):
-                    yield from filed.get((kind, "~", *segments[:length]), ())
+                yield from filed.get((kind, "=", name.text), ())
+                if self._depth:
+                    told = _telling_order(kind, name)
+                    for length in range(1, min(len(told), self._depth) + 1):
+                        yield from filed.get((kind, "~", *told[:length]), ())
+                if name.address is not None:
+                    for version, bits in self._masks:
+                        if version == name.address.version:
+                            yield from filed.get(_network_key(name.address, bits), ())
+
+
+def _network_key(address: IPv4Address | IPv6Address, length: int) -> Key:
+    return ("ip", "/", address.version, length, int(address) >> (address.max_prefixlen - length))
 
 
 def _keys_of(rule: Rule) -> list[Key] | None:
@@ -84,14 +97,22 @@ def _keys_of_condition(condition: Condition) -> list[Key] | None:
 def _key_of(pattern: Pattern) -> Key | None:
     if pattern.exact is not None:
         return (pattern.kind, "=", pattern.exact)
+    if pattern.network is not None:
+        return _network_key(pattern.network.network_address, pattern.network.prefixlen)
     literal = []
-    for segment in _literal_order(pattern.kind, pattern.segments):
+    for segment in _telling_order(pattern.kind, pattern):
         if "*" in segment:
             break
         literal.append(segment)
     return (pattern.kind, "~", *literal) if literal else None
 
 
-def _literal_order(kind: str, segments: tuple[str, ...]) -> tuple[str, ...]:
-    """Segments in the order of telling: from the right where names grow to the left."""
-    return segments[::-1] if kind in ("dns", "email") else segments
+def _telling_order(kind: str, name: Comparable | Pattern) -> tuple[str, ...]:
+    """All segments in the order of telling: hosts from the right, where they are rooted, paths from the left."""
+    groups = name.groups
+    if kind in ("dns", "email"):
+        return tuple(segment for group in reversed(groups) for segment in reversed(group))
+    if kind == "uri" and len(groups) > 2:
+        scheme, host, port, *path = groups
+        return (*scheme, *reversed(host), "", *port, *(segment for group in path for segment in group))
+    return tuple(segment for group in groups for segment in group)
