@@ -6,8 +6,10 @@ import datetime as dt
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cryptography import x509
+
 from twoway.authority import Authority
-from twoway.credential import Credential
+from twoway.credential import certificates_from_pem, fingerprint_of
 
 KEY_TYPES = ("p256", "rsa2048", "ed25519")
 VERSIONS = ("TLSv1.3", "TLSv1.2")
@@ -24,8 +26,13 @@ class Identities:
     def directory(self, who: str) -> Path:
         return self.place / who
 
-    def credential(self, who: str) -> Credential:
-        return Credential.load(self.place / who)
+    def chain(self, who: str) -> tuple[x509.Certificate, ...]:
+        """Leaf first; of somebody expired too, whom Credential.load would refuse."""
+        path = self.place / who / "cert.pem"
+        return certificates_from_pem(path.read_bytes(), where=str(path))
+
+    def fingerprint(self, who: str) -> str:
+        return fingerprint_of(self.chain(who)[0])
 
     @property
     def trust(self) -> Path:

@@ -12,6 +12,7 @@ import sys
 import threading
 
 SERVER, CRD_CERTIFICATE, PEM, CERT_REQUIRE, SHUT_WR = 1, 1, 1, 2, 1
+FATAL_ALERT_RECEIVED, NO_CERTIFICATE_FOUND = -12, -49
 VERSIONS = {4: "TLSv1.2", 5: "TLSv1.3"}
 failures = queue.Queue()
 
@@ -36,8 +37,9 @@ def checked(code, session=None):
     if code >= 0:
         return code
     sentence = library.gnutls_strerror(code).decode()
-    if session is not None and code in (-12, -16):  # a fatal or a warning alert was received
-        number = library.gnutls_alert_get(session)
+    number = library.gnutls_alert_get(session) if session is not None else 0
+    # Where GnuTLS waits for a certificate and gets an alert, it says that there was no certificate.
+    if number and code in (FATAL_ALERT_RECEIVED, NO_CERTIFICATE_FOUND):
         sentence += f" Received alert [{number}]: {library.gnutls_alert_get_name(number).decode()}"
     raise Refused(sentence)
 
@@ -56,7 +58,7 @@ def answer(plain, credentials, priorities):
         while code < 0 and not library.gnutls_error_is_fatal(code):
             code = library.gnutls_handshake(session)
         if code < 0:
-            if code not in (-12, -16):
+            if code != FATAL_ALERT_RECEIVED:
                 library.gnutls_alert_send_appropriate(session, code)
             checked(code, session)
         speak(session)
