@@ -14,6 +14,7 @@ from twoway.cli.ca._group import PATH, json_option, with_authority
 
 if TYPE_CHECKING:
     from twoway.authority import Authority
+    from twoway.credential import Compat
 
 
 def name_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,6 +51,15 @@ key_passphrase_option = click.option(
     "--out", type=PATH, metavar="DIR", help="Where to write the identity.  [default: named after it]"
 )
 @key_passphrase_option
+@click.option("--p12", type=PATH, metavar="FILE", help="Write key and chain as one PKCS#12 file too.")
+@click.option("--p12-passphrase-file", type=PATH, metavar="FILE", help="The PKCS#12 file's passphrase.")
+@click.option(
+    "--p12-compat",
+    type=click.Choice(["modern", "legacy"]),
+    default="modern",
+    show_default=True,
+    help="legacy is for old phones, Windows and Java, and protects the key badly.",
+)
 @json_option
 @with_authority
 def issue(
@@ -64,6 +74,9 @@ def issue(
     key_type: str | None,
     out: Path | None,
     key_passphrase_file: Path | None,
+    p12: Path | None,
+    p12_passphrase_file: Path | None,
+    p12_compat: Compat,
     json: bool,
 ) -> None:
     """Make a new identity for NAME, as PROFILE says: server, client, peer, or one of your own.
@@ -71,10 +84,11 @@ def issue(
     NAME becomes the common name, and an alternative name of the kind that it looks like.
     """
     directory = _identity_out.directory_for(name, out)
+    bundle = _identity_out.Pkcs12.wanted(p12, p12_passphrase_file, p12_compat)
     credential = authority.issue(
         profile, name, dns=dns, ip=ip, uri=uri, email=email, days=days, key_type=key_type
     )
-    _identity_out.write(authority, credential, directory, key_passphrase_file, json=json)
+    _identity_out.write(authority, credential, directory, key_passphrase_file, json=json, p12=bundle)
 
 
 @click.command(short_help="Answer a signing request.")
