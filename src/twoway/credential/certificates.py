@@ -96,7 +96,8 @@ def names_of(certificate: x509.Certificate) -> Names:
     except x509.ExtensionNotFound:
         return Names()
     return Names(
-        dns=tuple(name.lower() for name in san.get_values_for_type(x509.DNSName)),
+        # Outside of ASCII, which no DNS name is, lower case makes one name of two (U+212A becomes k).
+        dns=tuple(name.lower() if name.isascii() else name for name in san.get_values_for_type(x509.DNSName)),
         ip=tuple(str(address) for address in san.get_values_for_type(x509.IPAddress)),
         uri=tuple(san.get_values_for_type(x509.UniformResourceIdentifier)),
         email=tuple(san.get_values_for_type(x509.RFC822Name)),

@@ -20,6 +20,7 @@ from OpenSSL._util import ffi as ffi  # the reason for this module
 from OpenSSL._util import lib as lib
 
 from twoway.errors import ConfigError
+from twoway.trust import CertificateUnreadable
 
 NULL = ffi.NULL
 BUFFER_SIZE = 65536
@@ -143,9 +144,15 @@ def sha256_of(certificate: Any) -> bytes:
 
 
 def to_certificate(pointer: Any) -> x509.Certificate:
-    """A certificate object of an X509 pointer that OpenSSL owns (the pointer stays OpenSSL's)."""
+    """A certificate object of an X509 pointer that OpenSSL owns (the pointer stays OpenSSL's).
+
+    Raises CertificateUnreadable: OpenSSL takes certificates that cannot be decoded here.
+    """
     lib.X509_up_ref(pointer)
-    return crypto.X509._from_raw_x509_ptr(pointer).to_cryptography()
+    try:
+        return crypto.X509._from_raw_x509_ptr(pointer).to_cryptography()
+    except Exception as error:  # noqa: BLE001 - the parser raises many kinds; all mean the same here
+        raise CertificateUnreadable(None, str(error)[:200]) from None
 
 
 def pointers(stack: Any) -> list[Any]:

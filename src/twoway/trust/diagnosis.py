@@ -16,6 +16,7 @@ from twoway.trust.faults import (
     BadSignature,
     CertificateExpired,
     CertificateNotYetValid,
+    CertificateUnreadable,
     ChainRefused,
     HostnameMismatch,
     NameConstraintViolated,
@@ -26,6 +27,7 @@ from twoway.trust.faults import (
     WeakAlgorithm,
     WrongPurpose,
 )
+from twoway.trust.reading import check_readable
 from twoway.trust.revocation_faults import CertificateRevoked
 
 _USAGES = {
@@ -79,6 +81,10 @@ def untrusted(
     """The typed reason behind OpenSSL's verify error `error` at `depth` of `chain` (leaf first)."""
     if not chain:
         return NoCertificate(purpose)
+    try:
+        check_readable(chain)
+    except CertificateUnreadable as fault:
+        return fault
     name = library.ERRORS.get(error, str(error))
     at = certificate or chain[min(depth, len(chain) - 1)]
     subject = describe(at)

@@ -58,6 +58,27 @@ class NoCertificate(Untrusted):
         )
 
 
+class CertificateUnreadable(Untrusted):
+    """A certificate of the chain does not decode; `position` counts from the leaf, 0, where it is known."""
+
+    code = "certificate_unreadable"
+    spec = "RFC 5280 §4.1"
+
+    def __init__(self, position: int | None, problem: str) -> None:
+        super().__init__(position, problem)
+        self.position, self.problem = position, problem
+
+    def __str__(self) -> str:
+        which = {None: "one", 0: "the leaf"}.get(self.position, f"issuer {self.position} above the leaf")
+        return f"expected a chain of certificates, got one where {which} cannot be read: {self.problem}"
+
+    @property
+    def remedy(self) -> str:
+        return (
+            "have the certificate issued anew; this one follows no standard (look at it with: openssl x509)"
+        )
+
+
 class CertificateExpired(Untrusted):
     """A certificate of the chain is past its end."""
 

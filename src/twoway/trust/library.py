@@ -14,6 +14,8 @@ from cryptography import x509
 from OpenSSL import crypto
 from OpenSSL._util import ffi, lib  # the reason for this module
 
+from twoway.trust.faults import CertificateUnreadable
+
 STRICT = lib.X509_V_FLAG_X509_STRICT | lib.X509_V_FLAG_PARTIAL_CHAIN
 ERRORS: dict[int, str] = {
     getattr(lib, name): name[len("X509_V_ERR_") :].lower()
@@ -36,18 +38,18 @@ class Failed(NamedTuple):
 def verify_chain(
     chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], purpose: str, now: datetime
 ) -> tuple[x509.Certificate, ...] | Failed:
-    """The verified path from chain[0] to an anchor, or how it failed."""
+    """The verified path from chain[0] to an anchor, or how it failed.
+
+    Raises CertificateUnreadable for what OpenSSL cannot decode.
+    """
     store = crypto.X509Store()
     for anchor in anchors:
         store.add_cert(crypto.X509.from_cryptography(anchor))
     store.set_time(now)
     store.set_flags(STRICT)
     lib.X509_STORE_set_purpose(store._store, _PURPOSES[purpose])
-    context = crypto.X509StoreContext(
-        store,
-        crypto.X509.from_cryptography(chain[0]),
-        [crypto.X509.from_cryptography(certificate) for certificate in chain[1:]],
-    )
+    leaf, *others = (_openssl(position, certificate) for position, certificate in enumerate(chain))
+    context = crypto.X509StoreContext(store, leaf, others)
     try:
         path = context.get_verified_chain()
     except crypto.X509StoreContextError as error:
@@ -56,6 +58,14 @@ def verify_chain(
         certificate = error.certificate.to_cryptography() if error.certificate is not None else None
         return Failed(code, depth, certificate, text)
     return tuple(certificate.to_cryptography() for certificate in path)
+
+
+def _openssl(position: int, certificate: x509.Certificate) -> crypto.X509:
+    try:
+        return crypto.X509.from_cryptography(certificate)
+    except crypto.Error as error:
+        reason = error.args[0][0][-1] if error.args and error.args[0] else "it does not decode"
+        raise CertificateUnreadable(position, reason) from None
 
 
 def reason_of(code: int) -> str:

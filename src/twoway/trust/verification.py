@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -25,6 +25,7 @@ from twoway.trust.faults import (
     OutOfBounds,
     WeakAlgorithm,
 )
+from twoway.trust.reading import check_readable
 from twoway.trust.revocation_faults import RevocationUnknown
 
 Purpose = Literal["client", "server"]
@@ -48,10 +49,10 @@ class VerifiedChain:
     purpose: Purpose
     revocation: Revoked
     warnings: tuple[RevocationUnknown, ...] = ()
-    proof: object = field(default=None, repr=False, compare=False)
+    proof: InitVar[object] = None
 
-    def __post_init__(self) -> None:
-        if self.proof is not _VERIFIED:
+    def __post_init__(self, proof: object) -> None:
+        if proof is not _VERIFIED:
             raise TypeError("a VerifiedChain is made by twoway.trust.verify, never by hand")
 
     @property
@@ -73,7 +74,7 @@ def verify(
     as in a handshake of ours; any anchor may end the path. `hostname` is checked for servers when given.
     Bounds on sizes are enforced before any signature is looked at. Not checked: any policy.
     """
-    now = now or datetime.now(UTC)
+    now = (now or datetime.now(UTC)).astimezone(UTC)
     if not chain:
         raise NoCertificate(purpose)
     check_bounds(chain)
@@ -96,6 +97,7 @@ def accept_verified(
     For the TLS engine, which has OpenSSL verify within the handshake, and for resumed sessions, whose path
     was verified then. Raises CertificateExpired, CertificateNotYetValid, CertificateRevoked and others.
     """
+    check_readable(certificates)
     for certificate in certificates:
         if now > certificate.not_valid_after_utc:
             raise CertificateExpired(describe(certificate), certificate.not_valid_after_utc, now)
@@ -107,13 +109,15 @@ def accept_verified(
 
 
 def check_bounds(chain: Sequence[x509.Certificate]) -> None:
-    """Refuse what would cost too much to verify; raises OutOfBounds."""
+    """Refuse what would cost too much to verify, or cannot be read; raises OutOfBounds, CertificateUnreadable."""
     if len(chain) > MAX_CHAIN:
         raise OutOfBounds("a chain", len(chain), MAX_CHAIN)
     for certificate in chain:
         size = len(certificate.public_bytes(Encoding.DER))
         if size > MAX_CERTIFICATE:
             raise OutOfBounds("a certificate", size, MAX_CERTIFICATE)
+    check_readable(chain)
+    for certificate in chain:
         key = certificate.public_key()
         if isinstance(key, rsa.RSAPublicKey):
             if key.key_size > MAX_RSA_BITS:
@@ -146,6 +150,7 @@ def check_hostname(leaf: x509.Certificate, hostname: str) -> None:
 
     Raises HostnameMismatch with the names that the certificate has.
     """
+    check_readable((leaf,))
     names = names_of(leaf)
     if is_ip(hostname):
         if parse_ip(hostname) in names.ip:
