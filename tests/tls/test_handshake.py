@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from twoway.errors import TwowayError
@@ -304,3 +306,44 @@ def test_a_key_too_small_is_refused_in_the_handshake(pki: Pki, tmp_path: Path):
     assert len(refusals) == 1
     assert isinstance(refusals[0], WeakAlgorithm)
     assert refusals[0].subject == "Weak Issuing"
+
+
+@pytest.mark.parametrize(
+    ("root", "issuing", "early"),
+    [
+        ({}, {}, True),
+        ({"path_length": 1}, {}, True),
+        ({}, {"path_length": None}, False),
+        ({}, {"path_length": 1}, False),
+        ({"constraints": x509.NameConstraints([x509.DNSName("acme.example")], None)}, {}, False),
+        ({"purpose": "peer"}, {}, False),
+    ],
+)
+def test_a_path_ends_at_the_issuing_authority_only_where_nothing_above_could_say_more(
+    root: dict[str, Any], issuing: dict[str, Any], early: bool
+):
+    """Either way the peer's path runs up to the root, and every part of it is judged."""
+    above = Issuer.root("Root", **root)
+    authority = above.below("Issuing", **issuing)
+    server = authority.leaf("a", dns=("api.acme.example",), purpose="server")
+    client = authority.leaf("orders", dns=("orders.acme.example",))
+    context = ServerContext(ServerSettings(server))
+    assert bool(context.chains.above) is early
+    outcome = shake(
+        Session(ClientContext(ClientSettings(client)), server_name="api.acme.example"), Session(context)
+    )
+    assert outcome.server_error is None
+    assert outcome.server.peer is not None
+    assert outcome.server.peer.chain == (client.leaf, authority.certificate, above.certificate)
+
+
+def test_a_revoked_issuing_authority_is_refused_where_its_path_ends_early(pki: Pki, meet: Shake):
+    trust = Trust((pki.root.certificate,), (pki.issuing.crl(), pki.root.crl()))
+    context = ServerContext(ServerSettings(pki.server, trust))
+    assert context.chains.above
+    context.trust = Trust((pki.root.certificate,), (pki.issuing.crl(), pki.root.crl(pki.issuing.certificate)))
+    outcome = shake(
+        Session(ClientContext(ClientSettings(pki.client)), server_name="api.acme.example"), Session(context)
+    )
+    assert isinstance(outcome.server_error, CertificateRevoked)
+    assert outcome.server_error.subject == "Acme Issuing"

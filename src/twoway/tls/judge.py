@@ -54,6 +54,8 @@ class ChainCache:
         self._paths: OrderedDict[tuple[bytes, ...], Path] = OrderedDict()
         self._by_leaf: dict[bytes, tuple[bytes, ...]] = {}
         self._lock = Lock()
+        # What is above an authority at which OpenSSL may end a path, by its SHA-256: verified beforehand.
+        self.above: dict[bytes, Chain] = {}
 
     def path_of(self, pointers: list[Any]) -> Path:
         """The path of these X509 pointers, leaf first."""
@@ -63,7 +65,8 @@ class ChainCache:
             if path is not None:
                 self._paths.move_to_end(key)
                 return path
-        path = Path(tuple(library.to_certificate(pointer) for pointer in pointers))
+        certificates = tuple(library.to_certificate(pointer) for pointer in pointers)
+        path = Path(certificates + (self.above.get(key[-1], ()) if len(key) == 2 else ()))
         with self._lock:
             self._paths[key] = path
             self._by_leaf[key[0]] = key
