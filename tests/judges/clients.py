@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -56,9 +57,18 @@ def alert_in(said: str) -> str | None:
     return None
 
 
-def _run(command: list[str | Path], typed: bytes = b"") -> tuple[int, str, str]:
-    done = subprocess.run(command, input=typed, capture_output=True, timeout=_SECONDS, env=environment())
-    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+def _run(command: list[str | Path], typed: bytes = b"") -> tuple[str, str]:
+    """Run it to its end. Its input does not end before: some take that for the end of the connection."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, typed)
+        done = subprocess.run(
+            command, stdin=reading, capture_output=True, timeout=_SECONDS, env=environment()
+        )
+    finally:
+        os.close(reading)
+        os.close(writing)
+    return done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
 def openssl(port: int, version: str, identity: Path | None, trust: Path, *, insist: bool = True) -> Answer:
@@ -69,8 +79,7 @@ def openssl(port: int, version: str, identity: Path | None, trust: Path, *, insi
     if identity:
         cert = identity / "cert.pem"
         command += ["-cert", cert, "-cert_chain", cert, "-key", identity / "key.pem"]
-    _, out, err = _run(command, REQUEST)
-    return _answer(out, err)
+    return _answer(*_run(command, REQUEST))
 
 
 def curl(port: int, version: str, identity: Path | None, trust: Path, *, insist: bool = True) -> Answer:
@@ -79,8 +88,7 @@ def curl(port: int, version: str, identity: Path | None, trust: Path, *, insist:
     command += ["--resolve", f"localhost:{port}:127.0.0.1", f"https://localhost:{port}/whoami"]
     if identity:
         command += ["--cert", identity / "cert.pem", "--key", identity / "key.pem"]
-    _, out, err = _run(command)
-    return _answer(out, err)
+    return _answer(*_run(command))
 
 
 def gnutls(port: int, version: str, identity: Path | None, trust: Path, *, insist: bool = True) -> Answer:
@@ -89,8 +97,7 @@ def gnutls(port: int, version: str, identity: Path | None, trust: Path, *, insis
     command += ["--priority", f"NORMAL:-VERS-ALL:+VERS-TLS1.{version[-1]}"]
     if identity:
         command += ["--x509certfile", identity / "cert.pem", "--x509keyfile", identity / "key.pem"]
-    _, out, err = _run([*command, "127.0.0.1"], REQUEST)
-    return _answer(out, err)
+    return _answer(*_run([*command, "127.0.0.1"], REQUEST))
 
 
 def _answer(out: str, err: str) -> Answer:

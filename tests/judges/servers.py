@@ -20,7 +20,7 @@ Everybody = Mapping[str, Identities]
 Ports = dict[tuple[str, str], int]
 _SECONDS = 20.0
 
-_UVICORN_APP = """
+STOCK_APP = """
 async def app(scope, receive, send):
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
@@ -67,7 +67,7 @@ def _openssl(everybody: Everybody, place: Path) -> Iterator[Ports]:
 @contextlib.contextmanager
 def _uvicorn(everybody: Everybody, place: Path) -> Iterator[Ports]:
     """Stock uvicorn from its command line, one process a port, as people start it."""
-    (place / "stock.py").write_text(_UVICORN_APP)
+    (place / "stock.py").write_text(STOCK_APP)
 
     def command(identities: Identities, version: str) -> list[str]:
         return [*uvicorn_command(identities, place), "--ssl-version", _UVICORN_VERSIONS[version]]
@@ -102,11 +102,13 @@ def _processes(
 
 
 @contextlib.contextmanager
-def logged(command: list[str], log: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+def logged(
+    command: list[str], log: Path, cwd: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """A process whose output goes to a file, ended with the block."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment()
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment(), cwd=cwd
         )
     try:
         yield process, log

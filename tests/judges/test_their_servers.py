@@ -34,19 +34,18 @@ STRANGER = {
     "python3.13": {"unknown_ca"},
     "uvicorn": {"unknown_ca", CUT},
 }
-NOBODY_13 = {
-    "openssl": {"certificate_required"},
-    "gnutls": {"certificate_required"},
-    "java": {"bad_certificate"},
-    "node": {"certificate_required"},
-    "python3.13": {"certificate_required"},
-    "uvicorn": {"certificate_required", CUT},
-}
-NOBODY_12 = {
-    **{name: {"handshake_failure"} for name in ("openssl", "node", "python3.13")},
-    "gnutls": {"decode_error"},
-    "java": {"bad_certificate"},
-    "uvicorn": {"handshake_failure", CUT},
+NOBODY = {
+    "TLSv1.3": {
+        **{name: {"certificate_required"} for name in ("openssl", "gnutls", "node", "python3.13")},
+        "java": {"bad_certificate"},
+        "uvicorn": {"certificate_required", CUT},
+    },
+    "TLSv1.2": {
+        **{name: {"handshake_failure"} for name in ("openssl", "node", "python3.13")},
+        "gnutls": {"decode_error"},
+        "java": {"bad_certificate"},
+        "uvicorn": {"handshake_failure", CUT},
+    },
 }
 # A client on OpenSSL, any version up to 4.0, takes its handshake key into use with its own first message. The
 # alert about a server's certificate comes before that, in clear; OpenSSL reads it, these two cannot.
@@ -107,10 +106,7 @@ def test_a_refusal_is_told_with_step_and_remedy(
         assert status == 400
         assert ("SSL certificate error" if who else "No required SSL certificate was sent") in body
         return
-    if who:
-        expected = STRANGER[name]
-    else:
-        expected = (NOBODY_13 if version == "TLSv1.3" else NOBODY_12)[name]
+    expected = STRANGER[name] if who else NOBODY[version][name]
     with pytest.raises((AlertReceived, ConnectionCut)) as caught:
         get(port, identities, who)
     error = caught.value
