@@ -47,11 +47,12 @@ NOBODY = {
         "uvicorn": {"handshake_failure", CUT},
     },
 }
-# A client on OpenSSL, any version up to 4.0, takes its handshake key into use with its own first message. The
-# alert about a server's certificate comes before that, in clear; OpenSSL reads it, these two cannot.
+# A client on OpenSSL, 4.0 too, takes its handshake key into use with its own first message (openssl/openssl
+# 27809, closed as no bug). The alert about a server's certificate comes before that, in clear; OpenSSL reads
+# it, these two cannot, in their own words; a newer Java names it in its complaint.
 UNREADABLE = {
     "gnutls": "Decryption has failed",
-    "java": "Insufficient buffer remaining for AEAD cipher fragment (2)",
+    "java": "Insufficient buffer remaining for AEAD cipher fragment|[Pp]laintext alert",
 }
 
 
@@ -160,6 +161,6 @@ def test_a_server_that_we_refuse_reads_our_alert(
         client.get(f"https://localhost:{port}/")
     (failure,) = started.ask("failure")
     if version == "TLSv1.3" and program in UNREADABLE:
-        assert UNREADABLE[program] in failure
+        assert re.search(UNREADABLE[program], failure), failure
     else:
         assert alert_in(failure) == "unknown_ca", failure
