@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -98,6 +99,23 @@ def test_a_foreign_server_answers_and_says_whom_it_sees(
     assert seen(name, body) in (identities.fingerprint("client"), None)
 
 
+def assert_told(error: AlertReceived | ConnectionCut, expected: set[str], *, presented: bool) -> None:
+    """A refusal in step 4, for one of the expected alerts, and what helps against it."""
+    assert error.step is twoway.Step.SERVER_CHECKS
+    if isinstance(error, AlertReceived):
+        assert error.alert in expected
+        assert f"the TLS alert {error.alert} in step 4" in str(error)
+        assert (
+            "we presented spiffe://acme.example/orders" if presented else "--identity DIR"
+        ) in error.remedy
+        wanted = "does not trust the authority" if presented else "requires a client certificate and got none"
+        assert any(wanted in meaning for meaning in error.meanings)
+    else:
+        assert CUT in expected
+        assert "in step 4 (the server checks) without saying why" in str(error)
+        assert "instead of sending an alert" in error.remedy
+
+
 @pytest.mark.parametrize("who", [None, "stranger"], ids=["nobody", "stranger"])
 def test_a_refusal_is_told_with_step_and_remedy(
     name: str, port: int, identities: Identities, key_type: str, version: str, who: str | None
@@ -110,18 +128,28 @@ def test_a_refusal_is_told_with_step_and_remedy(
     expected = STRANGER[name] if who else NOBODY[version][name]
     with pytest.raises((AlertReceived, ConnectionCut)) as caught:
         get(port, identities, who)
-    error = caught.value
-    assert error.step is twoway.Step.SERVER_CHECKS
-    if isinstance(error, AlertReceived):
-        assert error.alert in expected
-        assert f"the TLS alert {error.alert} in step 4" in str(error)
-        assert ("we presented spiffe://acme.example/orders" if who else "--identity DIR") in error.remedy
-        wanted = "does not trust the authority" if who else "requires a client certificate and got none"
-        assert any(wanted in meaning for meaning in error.meanings)
-    else:
-        assert CUT in expected
-        assert "in step 4 (the server checks) without saying why" in str(error)
-        assert "instead of sending an alert" in error.remedy
+    assert_told(caught.value, expected, presented=who is not None)
+
+
+@pytest.mark.parametrize("key_type", ["p256"], indirect=True)
+def test_the_asynchronous_client_is_answered_and_refused_alike(
+    name: str, port: int, identities: Identities, key_type: str, version: str
+) -> None:
+    async def visit(who: str) -> tuple[int, str]:
+        identity, trust = identities.directory(who), identities.trust
+        async with twoway.AsyncClient(identity=identity, trust=trust) as client:
+            answer = await client.get(f"https://localhost:{port}/whoami")
+            return answer.status_code, answer.text
+
+    status, body = asyncio.run(visit("client"))
+    assert status == 200
+    assert seen(name, body) in (identities.fingerprint("client"), None)
+    if name == "nginx":
+        assert asyncio.run(visit("stranger"))[0] == 400
+        return
+    with pytest.raises((AlertReceived, ConnectionCut)) as caught:
+        asyncio.run(visit("stranger"))
+    assert_told(caught.value, STRANGER[name], presented=True)
 
 
 @pytest.mark.parametrize("key_type", ["p256"], indirect=True)
