@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from tests.conftest import Command
 from tests.server.conftest import Ledger, tell
 from tests.tls.conftest import Pki, pki
 from twoway.server import background
+from twoway.tls import server_context
 
 __all__ = ["pki"]
 
@@ -120,3 +123,37 @@ def test_an_error_status_is_exit_status_1(run_twoway: Command, pki: Pki, tmp_pat
     assert done.returncode == 1
     assert done.stdout.startswith("HTTP/1.1 404 ")
     assert done.stdout.endswith("none")
+
+
+def test_a_device_is_written_to_and_stays_a_device(run_twoway: Command, url: str, tmp_path: Path):
+    done = run_twoway("call", url, "--identity", tmp_path / "orders", "-o", "/dev/null")
+    assert done.returncode == 0, done.stderr
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_large_body_from_stdin_arrives_whole(run_twoway: Command, url: str, tmp_path: Path):
+    done = run_twoway("call", url, "--identity", tmp_path / "orders", "-d", "@-", typed="z" * 300_000)
+    assert json.loads(done.stdout)["length"] == 300_000
+
+
+def test_an_answer_that_is_none_is_exit_status_1(run_twoway: Command, pki: Pki, tmp_path: Path):
+    """A protocol error of the server is the server's fault and no internal error of ours."""
+    pki.client.save(tmp_path / "orders")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with (
+                listener.accept()[0] as sock,
+                server_context(pki.server).wrap_socket(sock, server_side=True) as tls,
+            ):
+                tls.recv(4096)
+                tls.sendall(b"SSH-2.0-x\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        done = run_twoway(
+            "call", f"https://localhost:{listener.getsockname()[1]}", "--identity", tmp_path / "orders"
+        )
+        thread.join()
+    assert done.returncode == 1
+    assert "expected an HTTP answer" in done.stderr

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from twoway.credential import Credential
 
 _PATH = click.Path(path_type=Path)
-_MAX_BODY = 256 * 1024 * 1024
+_PART = 65536
 
 
 @click.command()
@@ -64,7 +67,8 @@ def call(
     """
     from twoway.client import Client
 
-    content, headers = _body(data, json_body), _headers(header)
+    headers = _headers(header)
+    content = _body(data, json_body, headers)
     if json_body is not None:
         headers.setdefault("content-type", "application/json")
     with Client(
@@ -89,7 +93,8 @@ def _checked(url: str) -> str:
     return url
 
 
-def _body(data: str | None, json_body: str | None) -> bytes | None:
+def _body(data: str | None, json_body: str | None, headers: dict[str, str]) -> bytes | Iterable[bytes] | None:
+    """The body to send: a file in parts with its length said, stdin in parts as it comes."""
     if data is not None and json_body is not None:
         raise UsageError("--data and --json-body exclude each other", "give one of them")
     if json_body is not None:
@@ -103,8 +108,18 @@ def _body(data: str | None, json_body: str | None) -> bytes | None:
     if data is None or not data.startswith("@"):
         return None if data is None else data.encode()
     if data == "@-":
-        return sys.stdin.buffer.read(_MAX_BODY)
-    return Path(data[1:]).read_bytes()
+        first = sys.stdin.buffer.read(_PART)
+        return first if len(first) < _PART else chain([first], _parts(sys.stdin.buffer))
+    file = open(data[1:], "rb")  # noqa: SIM115 - it is read while the request is sent, and the process ends then
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode):
+        headers.setdefault("content-length", str(status.st_size))
+    return _parts(file)
+
+
+def _parts(file: BinaryIO) -> Iterator[bytes]:
+    while part := file.read(_PART):
+        yield part
 
 
 def _headers(given: tuple[str, ...]) -> dict[str, str]:
@@ -148,7 +163,13 @@ def _print_json(response: httpx2.Response) -> None:
 
 
 def _save(response: httpx2.Response, output: Path) -> None:
-    """The body in a file of its own that takes the name only when it is whole."""
+    """The body in a file of its own that takes the name only when it is whole; a device is written to."""
+    if output.exists() and not output.is_file():
+        with output.open("wb") as device:
+            for part in response.iter_bytes():
+                device.write(part)
+        return
+    output = output.resolve()  # what a link points at is replaced, the link stays
     descriptor, aside = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

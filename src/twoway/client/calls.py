@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
-from twoway.client.faults import PlainHttpRefused, RedirectElsewhere, as_call_error
+from twoway.client.aio_streams import AsyncBackend
+from twoway.client.faults import PlainHttpRefused, RedirectElsewhere, as_call_error, typed
 from twoway.client.source import IdentitySource
-from twoway.client.streams import AsyncBackend, Backend
+from twoway.client.streams import Backend
 from twoway.credential import Credential
 from twoway.credential.keys import Passphrase
 from twoway.errors import UsageError
@@ -21,23 +22,64 @@ from twoway.trust.revocation import CrlRule
 
 
 class Transport(httpx2.HTTPTransport):
-    """httpx2's transport whose every TLS connection is made by our engine."""
+    """httpx2's transport whose every TLS connection to a server is made by our engine."""
 
     def __init__(self, source: IdentitySource, **arguments: Any) -> None:
-        super().__init__(verify=_unused_context(), **arguments)
-        self._pool._network_backend = Backend(source)
+        ours = _unused_context()
+        super().__init__(verify=ours, **arguments)
+        self._pool._network_backend = Backend(source, ours)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        with typed(request):
+            response = super().handle_request(request)
+        response.stream = _Body(response.stream, request)
+        return response
 
 
 class AsyncTransport(httpx2.AsyncHTTPTransport):
     """The same for asyncio and trio."""
 
     def __init__(self, source: IdentitySource, **arguments: Any) -> None:
-        super().__init__(verify=_unused_context(), **arguments)
-        self._pool._network_backend = AsyncBackend(source)
+        ours = _unused_context()
+        super().__init__(verify=ours, **arguments)
+        self._pool._network_backend = AsyncBackend(source, ours)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        with typed(request):
+            response = await super().handle_async_request(request)
+        response.stream = _AsyncBody(response.stream, request)
+        return response
+
+
+class _Body(httpx2.SyncByteStream):
+    """The body of an answer, whose errors are typed too."""
+
+    def __init__(self, inner: Any, request: httpx2.Request) -> None:
+        self._inner, self._request = inner, request
+
+    def __iter__(self) -> Iterator[bytes]:
+        with typed(self._request):
+            yield from self._inner
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _AsyncBody(httpx2.AsyncByteStream):
+    def __init__(self, inner: Any, request: httpx2.Request) -> None:
+        self._inner, self._request = inner, request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with typed(self._request):
+            async for part in self._inner:
+                yield part
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
 
 def _unused_context() -> ssl.SSLContext:
-    """What httpx2 wants to hold. It trusts nobody: if it were ever used, every handshake would fail."""
+    """The mark of TLS that is ours. It trusts nobody: if it were ever used, every handshake would fail."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -86,17 +128,34 @@ class _Calls:
     def _init_proxy_transport(self, proxy: Any, **arguments: Any) -> Any:
         return self._transport_class(self._source, proxy=proxy, **_without(arguments))
 
-    def _check_scheme(self, request: httpx2.Request) -> None:
-        if request.url.scheme != "https" and not self._plain_http:
+    def _check(self, request: httpx2.Request) -> None:
+        """Nothing goes out in clear, and no redirect is followed to where the identity was not to be shown."""
+        if request.url.scheme in ("http", "ws") and not self._plain_http:
             raise as_call_error(PlainHttpRefused(str(request.url.copy_with(userinfo=None))))
+        origin = request.extensions.get(_REDIRECTED_BY)
+        if (
+            origin is not None
+            and origin != _origin(request.url)
+            and _origin(request.url) not in self._redirects
+        ):
+            raise as_call_error(RedirectElsewhere(origin, str(request.url)))
 
-    def _redirect_url(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.URL:
-        url: httpx2.URL = super()._redirect_url(request, response)  # type: ignore[misc]
-        origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
-        if url.origin != request.url.origin and origin not in self._redirects:
-            here = f"{request.url.scheme}://{request.url.netloc.decode('ascii')}"
-            raise as_call_error(RedirectElsewhere(here, str(url)))
-        return url
+    def _build_redirect_request(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Request:
+        following: httpx2.Request = super()._build_redirect_request(request, response)  # type: ignore[misc]
+        following.extensions = {**request.extensions, _REDIRECTED_BY: _origin(request.url)}
+        return following
+
+
+_REDIRECTED_BY = "twoway.redirected_by"
+
+
+def _origin(url: httpx2.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+
+def _remember_peer(response: httpx2.Response) -> httpx2.Response:
+    response.extensions["twoway.peer"] = peer(response)
+    return response
 
 
 def _without(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -112,14 +171,16 @@ class Client(_Calls, httpx2.Client):  # type: ignore[misc]  # the two hooks take
     talked to. A redirect to another origin raises RedirectElsewhere unless `redirect_identity_to` names it,
     an http:// address PlainHttpRefused. All other arguments are httpx2's, without `verify` and `cert`.
 
-    Whatever goes wrong in a connection is raised as a TwowayError that is an httpx2.TransportError too.
+    Whatever goes wrong in a connection is raised as a TwowayError that is an httpx2.TransportError too. Who
+    the server proved to be is in `response.extensions["twoway.peer"]`. TLS to an https:// proxy is made without
+    the identity, which a proxy has no business with.
     """
 
     _transport_class = Transport
 
     def _send_single_request(self, request: httpx2.Request) -> httpx2.Response:
-        self._check_scheme(request)
-        return super()._send_single_request(request)
+        self._check(request)
+        return _remember_peer(super()._send_single_request(request))
 
 
 class AsyncClient(_Calls, httpx2.AsyncClient):  # type: ignore[misc]  # as above
@@ -128,8 +189,8 @@ class AsyncClient(_Calls, httpx2.AsyncClient):  # type: ignore[misc]  # as above
     _transport_class = AsyncTransport
 
     async def _send_single_request(self, request: httpx2.Request) -> httpx2.Response:
-        self._check_scheme(request)
-        return await super()._send_single_request(request)
+        self._check(request)
+        return _remember_peer(await super()._send_single_request(request))
 
 
 def session(response: httpx2.Response) -> Session | None:
