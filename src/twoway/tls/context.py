@@ -50,6 +50,7 @@ class EngineContext:
         self.policy: Policy | None = settings.policy
         self.chains = ChainCache()
         self.token = object()  # what a client's tickets are bound to
+        self.kept: list[object] = []  # what OpenSSL calls back through this context
         self.own_name = settings.credential.describe() if settings.credential else None
         self._context = context = SSL.Context(method)
         self.pointer = context._context

@@ -18,6 +18,8 @@ PRE_SHARED_KEY, SUPPORTED_VERSIONS, CERTIFICATE_AUTHORITIES, KEY_SHARE = 41, 43,
 # RFC 8446 §4.1.3: a ServerHello with this random asks the client to try again.
 RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
+_NAMED_CURVE = 3
+
 Extensions = tuple[tuple[int, bytes], ...]
 
 
@@ -159,6 +161,64 @@ def read_certificate_request(body: bytes, version: str) -> CertificateRequest:
     authorities = _names(reader.vector(2))
     reader.end()
     return CertificateRequest(authorities, _named(SIGNATURE_SCHEMES, schemes))
+
+
+def read_certificates(body: bytes, version: str) -> tuple[bytes, ...]:
+    """The certificates of a Certificate message as DER, the leaf first (RFC 8446 §4.4.2, RFC 5246 §7.4.2)."""
+    reader = Reader(body, "certificate")
+    if version == "TLSv1.3":
+        reader.vector(1)
+    entries = reader.vector(3)
+    reader.end()
+    found = []
+    while entries.left:
+        found.append(entries.vector(3).data)
+        if version == "TLSv1.3":
+            entries.vector(2)
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateVerify:
+    """With which scheme a side has signed the handshake, and the signature."""
+
+    scheme: str
+    signature: bytes = field(repr=False)
+
+
+def read_certificate_verify(body: bytes) -> CertificateVerify:
+    """RFC 8446 §4.4.3, RFC 5246 §7.4.8."""
+    reader = Reader(body, "certificate_verify")
+    scheme = named(SIGNATURE_SCHEMES, reader.number(2))
+    signature = reader.vector(2).data
+    reader.end()
+    return CertificateVerify(scheme, signature)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedKeyExchange:
+    """A TLS 1.2 server's ephemeral key: its group, the bytes that are signed, and the signature over them."""
+
+    group: str | None
+    scheme: str
+    parameters: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+
+def read_server_key_exchange(body: bytes) -> SignedKeyExchange:
+    """An ECDHE key exchange of TLS 1.2 on a named curve (RFC 8422 §5.4); raises Malformed for any other."""
+    what = "server_key_exchange"
+    reader = Reader(body, what)
+    kind = reader.number(1)
+    if kind != _NAMED_CURVE:
+        raise Malformed(what, 0, "a named curve", f"curve type {kind}")
+    group = named(GROUPS, reader.number(2))
+    reader.vector(1)
+    parameters = body[: reader.position]
+    scheme = named(SIGNATURE_SCHEMES, reader.number(2))
+    signature = reader.vector(2).data
+    reader.end()
+    return SignedKeyExchange(group, scheme, parameters, signature)
 
 
 def _extensions(reader: Reader) -> Extensions:
