@@ -24,8 +24,6 @@ _OUTCOME_COLOURS = {
 }
 
 
-
-
 def _plainly(text: str, style: str) -> str:
     return text
 

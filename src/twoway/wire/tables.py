@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twoway.wire.suites import CIPHER_SUITES as CIPHER_SUITES
+
 VERSIONS = {0x0300: "SSLv3", 0x0301: "TLSv1.0", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 
 CONTENT_TYPES = {20: "change_cipher_spec", 21: "alert", 22: "handshake", 23: "application_data"}
@@ -15,29 +17,20 @@ MESSAGES = {
     5: "end_of_early_data",
     8: "encrypted_extensions",
     11: "certificate",
+    3: "hello_verify_request",
     12: "server_key_exchange",
     13: "certificate_request",
     14: "server_hello_done",
     15: "certificate_verify",
     16: "client_key_exchange",
     20: "finished",
+    21: "certificate_url",
     22: "certificate_status",
+    23: "supplemental_data",
     24: "key_update",
     25: "compressed_certificate",
+    67: "next_protocol",
     254: "message_hash",
-}
-
-CIPHER_SUITES = {
-    0x00FF: "TLS_EMPTY_RENEGOTIATION_INFO_SCSV",
-    0x1301: "TLS_AES_128_GCM_SHA256",
-    0x1302: "TLS_AES_256_GCM_SHA384",
-    0x1303: "TLS_CHACHA20_POLY1305_SHA256",
-    0xC02B: "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-    0xC02C: "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-    0xC02F: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-    0xC030: "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-    0xCCA8: "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
-    0xCCA9: "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
 }
 
 GROUPS = {
@@ -92,6 +85,104 @@ SIGNATURE_SCHEMES = {
     0x0905: "mldsa65",
     0x0906: "mldsa87",
 }
+
+
+# RFC 8446 §6, and the numbers that TLS 1.2 (RFC 5246 §7.2) and earlier may still send.
+ALERTS = {
+    0: "close_notify",
+    10: "unexpected_message",
+    20: "bad_record_mac",
+    22: "record_overflow",
+    40: "handshake_failure",
+    42: "bad_certificate",
+    43: "unsupported_certificate",
+    44: "certificate_revoked",
+    45: "certificate_expired",
+    46: "certificate_unknown",
+    47: "illegal_parameter",
+    48: "unknown_ca",
+    49: "access_denied",
+    50: "decode_error",
+    51: "decrypt_error",
+    70: "protocol_version",
+    71: "insufficient_security",
+    80: "internal_error",
+    86: "inappropriate_fallback",
+    90: "user_canceled",
+    100: "no_renegotiation",
+    109: "missing_extension",
+    110: "unsupported_extension",
+    112: "unrecognized_name",
+    113: "bad_certificate_status_response",
+    115: "unknown_psk_identity",
+    116: "certificate_required",
+    120: "no_application_protocol",
+}
+
+EXTENSIONS = {
+    0: "server_name",
+    1: "max_fragment_length",
+    2: "client_certificate_url",
+    3: "trusted_ca_keys",
+    4: "truncated_hmac",
+    5: "status_request",
+    10: "supported_groups",
+    11: "ec_point_formats",
+    12: "srp",
+    13: "signature_algorithms",
+    14: "use_srtp",
+    15: "heartbeat",
+    16: "application_layer_protocol_negotiation",
+    17: "status_request_v2",
+    18: "signed_certificate_timestamp",
+    19: "client_certificate_type",
+    20: "server_certificate_type",
+    21: "padding",
+    22: "encrypt_then_mac",
+    23: "extended_master_secret",
+    24: "token_binding",
+    25: "cached_info",
+    27: "compress_certificate",
+    28: "record_size_limit",
+    34: "delegated_credential",
+    35: "session_ticket",
+    41: "pre_shared_key",
+    42: "early_data",
+    43: "supported_versions",
+    44: "cookie",
+    45: "psk_key_exchange_modes",
+    47: "certificate_authorities",
+    48: "oid_filters",
+    49: "post_handshake_auth",
+    50: "signature_algorithms_cert",
+    51: "key_share",
+    56: "external_id_hash",
+    57: "quic_transport_parameters",
+    58: "ticket_request",
+    13172: "next_protocol_negotiation",
+    17513: "application_settings_old",
+    17613: "application_settings",
+    65037: "encrypted_client_hello",
+    65281: "renegotiation_info",
+}
+
+COMPRESSIONS = {0: "null", 1: "DEFLATE"}
+CERTIFICATE_COMPRESSIONS = {1: "zlib", 2: "brotli", 3: "zstd"}
+POINT_FORMATS = {0: "uncompressed", 1: "ansiX962_compressed_prime", 2: "ansiX962_compressed_char2"}
+PSK_MODES = {0: "psk_ke", 1: "psk_dhe_ke"}
+CURVE_TYPES = {1: "explicit_prime", 2: "explicit_char2", 3: "named_curve"}
+CERTIFICATE_TYPES = {0: "X509", 1: "OpenPGP", 2: "RawPublicKey", 3: "1609Dot2"}
+CLIENT_CERTIFICATE_TYPES = {
+    1: "rsa_sign",
+    2: "dss_sign",
+    3: "rsa_fixed_dh",
+    4: "dss_fixed_dh",
+    64: "ecdsa_sign",
+}
+STATUS_TYPES = {1: "ocsp", 2: "ocsp_multi"}
+KEY_UPDATES = {0: "update_not_requested", 1: "update_requested"}
+FRAGMENT_LENGTHS = {1: "512", 2: "1024", 3: "2048", 4: "4096"}
+ALERT_LEVELS = {1: "warning", 2: "fatal"}
 
 
 def named(table: dict[int, str], number: int) -> str:
