@@ -35,7 +35,7 @@ def handshakes_in(
     that port. The trusts, where given, say whom each side is to believe. Raises CaptureUnreadable for a file
     that is none or is damaged, after what came before the damage. At most 400 messages are told of each.
     """
-    watching = _Watching(keylog or Keylog(), client_trust, server_trust, port)
+    watching = _Watching(Keylog() if keylog is None else keylog, client_trust, server_trust, port)
     streams = Streams()
     for item in read_capture(file):
         if isinstance(item, Secrets):
