@@ -163,4 +163,4 @@ def test_a_direction_that_arrives_first_waits_for_the_hello_of_the_other():
                     told += conversation.feed(actor, octets(row, "complete record"), 0)
         for actor in ("client", "server"):
             wanted = b"".join(octets(row, "payload") for row in rows if row["actor"] == actor)
-            assert b"".join(m.data for m in told if m.sender == actor) == wanted
+            assert b"".join(m.data for m in told if m.sender == actor) == wanted, section

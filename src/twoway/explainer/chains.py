@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -24,10 +24,17 @@ _USAGES = {
 _WANTED = {"client": "clientAuth", "server": "serverAuth"}
 
 
-def links_of(ders: Sequence[bytes], side: str, *, at: datetime, trust: Trust | None) -> tuple[Link, ...]:
+def links_of(
+    ders: Sequence[bytes],
+    side: str,
+    *,
+    at: datetime,
+    trust: Trust | None,
+    accepted: Collection[bytes] = (),
+) -> tuple[Link, ...]:
     """The chain as presented, leaf first, and the anchor above it when `trust` has it.
 
-    `at` is when the handshake was. Without `trust` nothing is said about whether the top is believed. Names,
+    `at` is when the handshake was, `accepted` the names (DER) that the other side said it accepts. Without `trust` nothing is said about whether the top is believed. Names,
     revocation and policy are not judged here.
     """
     certificates = [_read(der) for der in ders]
@@ -39,6 +46,8 @@ def links_of(ders: Sequence[bytes], side: str, *, at: datetime, trust: Trust | N
             links.append(_unreadable(der, index))
             continue
         mark, because = _verdict(certificate, readable, anchors, side if index == 0 else None, at)
+        if mark == "unknown" and accepted:
+            mark, because = _by_name(certificate, accepted)
         links.append(_link(certificate, _role(certificate, index, anchors), mark, because))
     top = readable[-1] if readable else None
     above = _anchor_above(top, anchors) if top is not None else None
@@ -91,6 +100,14 @@ def _verdict(
     if anchors:
         return "bad", f"its issuer {display_name(certificate.issuer)} is neither in the chain nor trusted"
     return "unknown", f"its issuer {display_name(certificate.issuer)} is not in the chain"
+
+
+def _by_name(certificate: x509.Certificate, accepted: Collection[bytes]) -> tuple[Mark, str]:
+    """What the names say that the other side accepts; a name proves nothing, so this is never "ok"."""
+    issuer = display_name(certificate.issuer)
+    if certificate.issuer.public_bytes() in accepted:
+        return "unknown", f"leads to {issuer}, which the other side says it accepts"
+    return "bad", f"leads to {issuer}, which is not among those that the other side says it accepts"
 
 
 def _dates(certificate: x509.Certificate, at: datetime) -> tuple[Mark, str]:

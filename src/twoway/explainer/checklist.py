@@ -37,7 +37,9 @@ def _asked_authorities(request: CertificateRequest) -> str:
 
 
 def _asked_schemes(request: CertificateRequest) -> str:
-    return f"able to sign with one of {', '.join(request.signature_schemes) or 'no scheme at all'}"
+    schemes = request.signature_schemes
+    some = f"{', '.join(schemes[:3])} and {len(schemes) - 3} more" if len(schemes) > 4 else ", ".join(schemes)
+    return f"able to sign with one of {some or 'no scheme at all'}"
 
 
 def name_of(der: bytes) -> str:

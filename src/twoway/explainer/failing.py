@@ -61,9 +61,7 @@ def _alerted(facts: Gathered, sides: tuple[Side, Side]) -> Failure:
         return Failure(
             _code_of(first),
             refused,
-            f"{summary}{first.subject} is {first.because}"
-            if first.because.startswith(("expired", "not ", "signed", "for "))
-            else f"{summary}{first.subject}: {first.because}",
+            summary + _phrase(first),
             _remedy_of(first, refused),
             step,
             evidence,
@@ -125,6 +123,17 @@ def _presented(side: Side) -> list[str]:
     return [link.subject for link in side.chain if link.role != "anchor"]
 
 
+def _phrase(link: Link) -> str:
+    """A link and what is wrong with it, in one piece of sentence."""
+    if link.because.startswith(("expired", "not ", "signed", "for ")):
+        return (
+            f"{link.subject} is {link.because}"
+            if not link.because.startswith("expired")
+            else f"{link.subject} {link.because}"
+        )
+    return f"{link.subject} {link.because}"
+
+
 def _code_of(link: Link) -> str:
     if link.because.startswith("expired"):
         return "certificate_expired" if link.role == "leaf" else "intermediate_expired"
@@ -140,4 +149,4 @@ def _remedy_of(link: Link, refused: Sender) -> str:
         return f"renew {link.subject}, and check both clocks"
     if link.because.startswith("for "):
         return f"issue the {refused} a certificate with the {refused} profile"
-    return f"give the {refused} an identity whose chain leads to an authority that the other side trusts"
+    return f"give the {refused} an identity whose chain leads to an authority that the other side names or trusts"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import time
 from pathlib import Path
@@ -126,11 +125,8 @@ def _shake(connection: TlsSocket, listen: float) -> tuple[TwowayError | None, En
     """The error that ended it, if one did, and how the transport ended, by whom."""
     try:
         connection.handshake()
-        # Read before writing: in TLS 1.3 the server's judgement comes now, as an alert, a ticket or an end.
-        connection.timeout = listen
-        with contextlib.suppress(TimedOut):
-            connection.recv()
-        connection.close()
+        if connection.session.version == "TLSv1.3":
+            _hear(connection, listen)
     except ConnectionCut as fault:
         return (fault if not connection.session.complete else None), "closed", "server"
     except Truncated:
@@ -144,6 +140,21 @@ def _shake(connection: TlsSocket, listen: float) -> tuple[TwowayError | None, En
     finally:
         connection.close()
     return None, "open", None
+
+
+def _hear(connection: TlsSocket, seconds: float) -> None:
+    """Read before writing: in TLS 1.3 the server's judgement comes now, as an alert, a ticket or an end."""
+    session, end = connection.session, time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        connection.timeout = left
+        try:
+            data = connection.receive()
+        except TimedOut:
+            return
+        if data:
+            # Something came and it was no refusal: the server has let us in.
+            session.read()
+            return
 
 
 def _printed(name: tuple[str, int]) -> str:

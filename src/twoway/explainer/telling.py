@@ -93,7 +93,8 @@ def _at(known: Knowledge, facts: Gathered) -> datetime:
 def _side(role: Sender, facts: Gathered, known: Knowledge) -> Side:
     trust = known.client_trust if role == "server" else known.server_trust
     ders = facts.chains.get(role, ())
-    chain = links_of(ders, role, at=_at(known, facts), trust=trust)
+    accepted = facts.request.authorities if role == "client" and facts.request is not None else ()
+    chain = links_of(ders, role, at=_at(known, facts), trust=trust, accepted=accepted)
     signed, scheme = signed_by(role, facts), _scheme(role, facts)
     proof = _proof(role, facts, signed)
     mark, because = _believed(role, facts, known)

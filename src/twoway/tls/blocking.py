@@ -144,13 +144,21 @@ class TlsSocket:
             if data is not None:
                 self._heard = True
                 return data
-            try:
-                arrived = self._receive(end, "an answer")
-            except OSError as error:
-                raise self._broke(error) from error
-            if not arrived:
-                self._ended()
-            self.session.receive(arrived)
+            self._take(end)
+
+    def receive(self) -> bytes:
+        """Wait for ciphertext and take it in, without asking for plaintext; raises what an end means."""
+        return self._take(_deadline(self.timeout))
+
+    def _take(self, end: float | None) -> bytes:
+        try:
+            arrived = self._receive(end, "an answer")
+        except OSError as error:
+            raise self._broke(error) from error
+        if not arrived:
+            self._ended()
+        self.session.receive(arrived)
+        return arrived
 
     def _ended(self) -> None:
         try:

@@ -115,8 +115,8 @@ class Conversation:
             return False
         if side.epoch is not Epoch.PLAIN:
             early = side.epoch is Epoch.EARLY
-            return self._agreed.client_random is None or (self._agreed.version is None and not early)
-        if side.sender == "server" or self._agreed.version is not None:
+            return self._agreed.client_random is None or (self._agreed.server_random is None and not early)
+        if side.sender == "server" or self._agreed.server_random is not None:
             return False
         if record.content_type == APPLICATION_DATA and self._early:
             return False
