@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -47,7 +48,8 @@ def links_of(
             continue
         mark, because = _verdict(certificate, readable, anchors, side if index == 0 else None, at)
         if mark == "unknown" and accepted:
-            mark, because = _by_name(certificate, accepted)
+            with suppress(ValueError):  # a name in the request that cannot be read decides nothing
+                mark, because = _by_name(certificate, accepted)
         links.append(_link(certificate, _role(certificate, index, anchors), mark, because))
     top = readable[-1] if readable else None
     above = _anchor_above(top, anchors) if top is not None else None
@@ -107,7 +109,9 @@ def _by_name(certificate: x509.Certificate, accepted: Collection[bytes]) -> tupl
     issuer = display_name(certificate.issuer)
     if certificate.issuer.public_bytes() in accepted:
         return "unknown", f"leads to {issuer}, which the other side says it accepts"
-    return "bad", f"leads to {issuer}, which is not among those that the other side says it accepts"
+    names = [display_name(x509.Name.from_bytes(der)) for der in sorted(accepted)[:3]]
+    more = f" and {len(accepted) - 3} more" if len(accepted) > 3 else ""
+    return "bad", f"leads to {issuer}; the other side accepts {', '.join(names)}{more}"
 
 
 def _dates(certificate: x509.Certificate, at: datetime) -> tuple[Mark, str]:

@@ -57,7 +57,7 @@ def _alerted(facts: Gathered, sides: tuple[Side, Side]) -> Failure:
     evidence: dict[str, object] = {"alert": name, "by": refuser, "presented": _presented(shown)}
     if faults:
         first = faults[0]
-        evidence["fault"] = {"certificate": first.subject, "because": first.because}
+        evidence |= {"certificate": first.subject, "because": first.because}
         return Failure(
             _code_of(first),
             refused,

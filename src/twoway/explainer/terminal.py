@@ -15,6 +15,8 @@ Paint = Callable[[str, str], str]
 
 _COLOURS: dict[Mark, str] = {"ok": "green", "bad": "red", "unknown": "yellow"}
 _EPOCH_COLOURS = {"plain": "", "early": "magenta", "handshake": "cyan", "application": "green"}
+# In which step each side is checked by the other.
+_CHECKS = {"server": Step.CLIENT_CHECKS, "client": Step.SERVER_CHECKS}
 _OUTCOME_COLOURS = {
     "mutual": "green",
     "one_way": "yellow",
@@ -86,18 +88,18 @@ class Terminal:
     def _step(self, step: Step, transcript: Transcript) -> Iterator[str]:
         messages = [(i, m) for i, m in enumerate(transcript.messages) if m.step is step]
         ghosts = [ghost for ghost in transcript.ghosts if ghost.step is step]
-        if not messages and not ghosts:
+        checks = [s for s in transcript.sides if s.checked_after is not None and _CHECKS[s.role] is step]
+        if not messages and not ghosts and not checks:
             return
         yield self.paint(
             f"{self.glyphs.rule} {int(step)} {step.title} ".ljust(self.width, self.glyphs.rule), "dim"
         )
+        for side in checks:
+            yield from self._checked(side)
         for index, message in messages:
             yield from self._message(message)
             if index == transcript.client_done_after:
                 yield self._note("the client thinks it is done here", "yellow")
-            for side in transcript.sides:
-                if side.checked_after == index:
-                    yield from self._checked(side)
             if index == transcript.ended_at:
                 yield self._note("it ended here", "red")
         for ghost in ghosts:
