@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from twoway.errors import PeerRefused as PeerRefused
     from twoway.errors import PeerUntrusted as PeerUntrusted
     from twoway.errors import TwowayError as TwowayError
+    from twoway.explainer.explanation import explain as explain
     from twoway.server import peer as peer
     from twoway.server import serve as serve
     from twoway.steps import Step as Step
@@ -49,6 +50,7 @@ _HOMES = {
     "PeerRefused": "twoway.errors",
     "PeerUntrusted": "twoway.errors",
     "TwowayError": "twoway.errors",
+    "explain": "twoway.explainer.explanation",
     "peer": "twoway.server",
     "serve": "twoway.server",
     "Step": "twoway.steps",

@@ -53,6 +53,12 @@ _PATH = click.Path(path_type=Path)
     "--drain-seconds", default=10.0, show_default=True, help="How long running requests may take at the end."
 )
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--record",
+    type=_PATH,
+    metavar="DIR",
+    help="Record connections here for `twoway explain`, WITH their secrets; bounded.",
+)
 @click.option("--no-access-log", is_flag=True, help="Write no line for each request.")
 @passphrase_options
 def serve(

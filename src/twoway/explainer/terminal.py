@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from twoway.explainer.alignment import aligned
 from twoway.explainer.glyphs import Glyphs
 from twoway.explainer.transcript import Ghost, Link, Mark, Message, Side, Transcript
 from twoway.steps import Step
@@ -59,6 +60,27 @@ class Terminal:
         if transcript.request is not None:
             yield from self._request(transcript)
         yield from self._notes(transcript)
+
+    def draw_pair(self, left: Transcript, right: Transcript) -> str:
+        """Two handshakes, aligned by message: what only one has stands alone on its line."""
+        half = (self.width - 3) // 2
+        rows = [*self._verdict(left), "", *self._verdict(right), ""]
+        rows.append(self.paint(f"{'the first'.ljust(half)}   the second", "bold"))
+        for one, other in aligned(left, right):
+            line = f"{self._cell(one).ljust(half)[:half]}   {self._cell(other)[:half]}".rstrip()
+            rows.append(line if one and other else self.paint(line, "green"))
+        return "\n".join(rows)
+
+    def _cell(self, message: Message | None) -> str:
+        if message is None:
+            return ""
+        wire = message.wire
+        arrow = (
+            self.glyphs.line + self.glyphs.right
+            if wire.sender == "client"
+            else self.glyphs.left + self.glyphs.line
+        )
+        return f"{arrow} {self.glyphs.lock(str(wire.epoch))} {wire.name} {wire.wire_size} B"
 
     # -- the verdict ---------------------------------------------------------------------------------
 

@@ -50,6 +50,7 @@ class ServeOptions:
     backlog: int = 2048
     access_log: bool = True
     log_format: str = "text"
+    record: str | Path | None = None
 
     def __post_init__(self) -> None:
         if callable(self.passphrase):

@@ -15,7 +15,9 @@ from twoway.errors import ConfigError, TwowayError
 from twoway.server.journal import Journal, with_access_log
 from twoway.server.options import ServeOptions
 from twoway.server.protocols import PeerHttpProtocol, PeerWebSocketProtocol
-from twoway.tls import Listener, LiveServer, Session
+from twoway.tls import Listener, LiveServer, Refusal, Session
+from twoway.tls.aio import TlsConnection
+from twoway.tls.recorder import Recorder
 from twoway.tls.reload import FileWatch
 
 WATCH_SECONDS = 1.0
@@ -89,7 +91,9 @@ class Server(uvicorn.Server):
         sock: socket.socket,
         journal: Journal,
         ready: Callable[[], None] | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
+        self._recorder = recorder
         self.options, self.live, self.journal, self.sock = options, live, journal, sock
         self.port: int = sock.getsockname()[1]
         self.listener: Listener | None = None
@@ -123,14 +127,25 @@ class Server(uvicorn.Server):
         if self.lifespan.should_exit:
             raise StartFailed
         loop = asyncio.get_running_loop()
+        recorder = self._recorder
         self.listener = Listener(
-            self.live, self._protocol, refused=self.journal.refused, limits=self.options.limits, loop=loop
+            self.live,
+            self._protocol,
+            refused=self._refused if recorder is not None else self.journal.refused,
+            limits=self.options.limits,
+            loop=loop,
+            connection=recorder.connection if recorder is not None else TlsConnection,
         )
         self.servers = [await loop.create_server(self.listener, sock=self.sock, backlog=self.options.backlog)]
         self._watching = loop.create_task(self._watch_files())
         self.started = True
         if self._ready is not None:
             self._ready()
+
+    def _refused(self, refusal: Refusal) -> None:
+        assert self._recorder is not None
+        self._recorder.refused(refusal)
+        self.journal.refused(refusal)
 
     def _protocol(self, _session: Session) -> asyncio.Protocol:
         return PeerHttpProtocol(

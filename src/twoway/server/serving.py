@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from twoway.server.application import Interface, as_asgi, find
@@ -16,6 +17,7 @@ from twoway.server.options import ServeOptions
 from twoway.server.running import Server, bind
 from twoway.server.workers import supervise
 from twoway.tls import LiveServer, ServerSettings
+from twoway.tls.recorder import Recorder
 
 Application = Callable[..., Any] | str
 
@@ -33,20 +35,21 @@ def serve(
     """
     chosen = ServeOptions(**options)
     journal = journal or Journal(chosen.log_format, access=chosen.access_log)
-    live, application = prepare(app, interface, chosen)
+    live, application, recorder = prepare(app, interface, chosen)
     sock = bind(chosen.host, chosen.port)
 
     def say() -> None:
         announce(journal, chosen, live.current.settings, sock.getsockname()[1])
 
     def work() -> None:
-        _run(application, chosen, LiveServer(chosen.settings()), sock, journal)
+        mine = _recorder(chosen)
+        _run(application, chosen, _live(chosen, mine), sock, journal, recorder=mine)
 
     if chosen.workers > 1:
         sock.listen(chosen.backlog)
         supervise(work, sock, chosen, journal, say)
     else:
-        _run(application, chosen, live, sock, journal, say)
+        _run(application, chosen, live, sock, journal, say, recorder)
 
 
 @contextlib.asynccontextmanager
@@ -56,8 +59,8 @@ async def running(
     """The same inside a running event loop; `port=0` takes a free port, told by `server.port`."""
     chosen = ServeOptions(**{"port": 0, **options})
     journal = journal or Journal(chosen.log_format, access=chosen.access_log)
-    live, application = prepare(app, interface, chosen)
-    server = Server(application, chosen, live, bind(chosen.host, chosen.port), journal)
+    live, application, recorder = prepare(app, interface, chosen)
+    server = Server(application, chosen, live, bind(chosen.host, chosen.port), journal, recorder=recorder)
     task = asyncio.create_task(server._serve())
     try:
         while not server.started:
@@ -111,11 +114,21 @@ def background(
             raise box["error"]
 
 
-def prepare(app: Application, interface: Interface, options: ServeOptions) -> tuple[LiveServer, Any]:
+def prepare(
+    app: Application, interface: Interface, options: ServeOptions
+) -> tuple[LiveServer, Any, Recorder | None]:
     """Load and try everything; nothing is bound yet."""
-    live = LiveServer(options.settings())
-    application = as_asgi(find(app) if isinstance(app, str) else app, interface)
-    return live, application
+    recorder = _recorder(options)
+    live = _live(options, recorder)
+    return live, as_asgi(find(app) if isinstance(app, str) else app, interface), recorder
+
+
+def _recorder(options: ServeOptions) -> Recorder | None:
+    return Recorder(Path(options.record)) if options.record is not None else None
+
+
+def _live(options: ServeOptions, recorder: Recorder | None) -> LiveServer:
+    return LiveServer(options.settings(), recorder.prepare if recorder is not None else None)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -134,9 +147,10 @@ def _run(
     sock: socket.socket,
     journal: Journal,
     ready: Callable[[], None] | None = None,
+    recorder: Recorder | None = None,
 ) -> None:
     async def story() -> None:
-        await Server(application, options, live, sock, journal, ready).serve()
+        await Server(application, options, live, sock, journal, ready, recorder).serve()
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(story())
@@ -154,6 +168,11 @@ def announce(journal: Journal, options: ServeOptions, settings: ServerSettings, 
         "identity",
         f"valid until {credential.not_after:%Y-%m-%d %H:%M} UTC ({left.days} days), key {credential.key_type}",
     )
+    if options.record is not None:
+        journal.event(
+            "weakened",
+            f"record={options.record}: the secrets of all connections are written there, for explaining",
+        )
     if settings.clients == "none":
         journal.event("weakened", "clients=none: nobody is asked for a certificate, everybody may connect")
         return

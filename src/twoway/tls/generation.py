@@ -15,6 +15,8 @@ from twoway.tls.session import Session
 from twoway.tls.settings import ClientSettings, ServerSettings
 from twoway.trust import NoCertificate
 
+Prepare = Callable[[ServerContext], None]  # what is done to a context before any connection is made of it
+
 
 class TrialFailed(ConfigError):
     """A new configuration loads, and yet no handshake succeeds with it."""
@@ -36,13 +38,15 @@ class TrialFailed(ConfigError):
 class ServerGeneration:
     """The contexts of one listener at one moment: one for each server name, and one for all others."""
 
-    def __init__(self, settings: ServerSettings, number: int) -> None:
+    def __init__(self, settings: ServerSettings, number: int, prepare: Prepare | None = None) -> None:
         self.settings, self.number = settings, number
         self.default = ServerContext(settings, generation=number)
         self.named = tuple(
             (pattern, ServerContext(inner, generation=number)) for pattern, inner in settings.names
         )
         for context in (self.default, *(context for _, context in self.named)):
+            if prepare is not None:
+                prepare(context)
             try_server(context)
 
     def context_for(self, server_name: str | None) -> ServerContext:
@@ -60,9 +64,9 @@ class ServerGeneration:
 class LiveServer:
     """The generation that new connections get; `reload` replaces it or leaves it as it was."""
 
-    def __init__(self, settings: ServerSettings) -> None:
-        self._lock = Lock()
-        self._current = ServerGeneration(settings, 1)
+    def __init__(self, settings: ServerSettings, prepare: Prepare | None = None) -> None:
+        self._lock, self._prepare = Lock(), prepare
+        self._current = ServerGeneration(settings, 1, prepare)
 
     @property
     def current(self) -> ServerGeneration:
@@ -71,7 +75,7 @@ class LiveServer:
     def reload(self, load: Callable[[], ServerSettings]) -> ServerGeneration:
         """Load, build and try a new generation, then swap it in; on any error the old one keeps serving."""
         with self._lock:
-            new = ServerGeneration(load(), self._current.number + 1)
+            new = ServerGeneration(load(), self._current.number + 1, self._prepare)
             self._current = new
             return new
 

@@ -28,7 +28,8 @@ class Limits:
 class Listener:
     """What all connections of one listener share: the live generation, the limits, and who is told.
 
-    `application` makes the protocol for a proven connection; `refused` is called once for every refusal.
+    `application` makes the protocol for a proven connection; `refused` is called once for every refusal;
+    `connection` makes the connections themselves.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class Listener:
         refused: Callable[[Refusal], None] | None = None,
         limits: Limits | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
+        connection: Callable[[Listener], TlsConnection] = TlsConnection,
     ) -> None:
         self.live, self.application = live, application
+        self._connection = connection
         self.refused = refused or _log_refusal
         self.limits = limits or Limits()
         self.loop = loop or asyncio.get_running_loop()
@@ -49,7 +52,7 @@ class Listener:
 
     def __call__(self) -> TlsConnection:
         """The protocol factory for `loop.create_server`."""
-        return TlsConnection(self)
+        return self._connection(self)
 
     def abort_handshakes(self) -> None:
         """Drop whoever has not proven anything yet: for a server that stops."""

@@ -18,6 +18,7 @@ from twoway.tls.library import ffi, lib
 from twoway.wire.events import Sender
 
 MAX_BYTES = 262144
+_RANDOM = slice(11, 43)  # behind the headers of record and message, and the version
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,6 @@ class Recording:
         self.began = datetime.now(UTC)
         self.chunks: list[Chunk] = []
         self.full = False
-        self.client_random: bytes | None = None
         self._left, self._clock = limit, clock
         self._zero = clock()
 
@@ -47,6 +47,12 @@ class Recording:
 
     def received(self, data: bytes) -> None:
         self._take(self.them, data)
+
+    @property
+    def client_random(self) -> bytes | None:
+        """The random of the ClientHello that the recording begins with (RFC 8446 §4.1.2), by which secrets are found."""
+        said = b"".join(chunk.data for chunk in self.chunks[:4] if chunk.sender == "client")
+        return said[_RANDOM] if len(said) >= _RANDOM.stop and said[0] == 22 else None
 
     def _take(self, sender: Sender, data: bytes) -> None:
         if self.full or not data:
@@ -83,20 +89,25 @@ class RecordedSocket(socket.socket):
 
 
 class KeyLog:
-    """The secrets of every session of one context, in the NSS key log format, at most `limit` lines."""
+    """The secrets of every session of the contexts it is attached to, at most `limit` lines (NSS key log format)."""
 
-    def __init__(self, context: EngineContext, *, limit: int = 4096) -> None:
+    def __init__(self, context: EngineContext | None = None, *, limit: int = 4096) -> None:
         self.lines: list[bytes] = []
         self._limit = limit
-        # Held here, because OpenSSL holds it and does not know: a log lives as long as its context.
+        # Each context keeps this callback, because OpenSSL holds it and does not know.
         self._callback = ffi.callback(
             "void (*)(SSL *, char *)", lambda _ssl, line: self.take(ffi.string(line))
         )
+        if context is not None:
+            self.attach(context)
+
+    def attach(self, context: EngineContext) -> None:
+        """Have a context that no session has been made of yet report its secrets here."""
         lib.SSL_CTX_set_keylog_callback(context.pointer, self._callback)
         context.kept.append(self)
 
     def take(self, line: bytes) -> None:
-        if len(self.lines) == self._limit:
+        if len(self.lines) >= self._limit:
             del self.lines[: self._limit // 2]
         self.lines.append(line)
 
