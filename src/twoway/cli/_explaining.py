@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from twoway.credential import Credential
     from twoway.explainer.terminal import Terminal
     from twoway.explainer.transcript import Transcript
+    from twoway.trust import Trust
 
 _CAPTURES = (".pcap", ".pcapng", ".cap")
 
@@ -28,7 +29,7 @@ class Asked:
     """With what the targets of one command are looked at."""
 
     identity: Credential | None
-    trust: Path | None
+    trust: Path | Trust | None
     server_name: str | None
     version: Any
     keylog: Path | None
@@ -37,7 +38,10 @@ class Asked:
 
     def anonymous(self) -> Asked:
         """The same without a certificate, believing the same authorities."""
-        return replace(self, identity=None)
+        from twoway.tls import trust_of
+
+        believed = self.trust or (trust_of(self.identity) if self.identity is not None else None)
+        return replace(self, identity=None, trust=believed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ def _captured(asked: Asked, path: Path) -> Iterator[Transcript]:
     from twoway.wire.keylog import Keylog
 
     keylog = Keylog.read(asked.keylog.read_bytes()) if asked.keylog is not None else Keylog()
-    trust = Trust.load(asked.trust) if asked.trust is not None else None
+    trust = Trust.load(asked.trust) if isinstance(asked.trust, Path) else asked.trust
     with path.open("rb") as file:
         yield from handshakes_in(file, keylog, client_trust=trust, server_trust=trust, port=asked.port)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import ssl
 import time
 from pathlib import Path
+
+from cryptography import x509
 
 from twoway.credential import Credential
 from twoway.credential.keys import Passphrase
@@ -46,6 +50,7 @@ def watch(
 ) -> Transcript:
     """Connect to `target` ("host:port"), shake hands, hear the server's judgement, and tell all of it.
 
+    Without `identity` no certificate is shown; without `trust` too, the system's authorities are believed.
     A refusal, on either side, is told and not raised. Raises UsageError for what makes no sense as asked,
     CredentialError for files that cannot be used, ConnectFailed when nobody answers. In TLS 1.3 the server
     judges after the client is done: `listen` is how many seconds it is given to object.
@@ -118,7 +123,23 @@ def _settings(
         credential = Credential.load(identity, passphrase=passphrase)
     believed = Trust.load(trust) if isinstance(trust, (str, Path)) else trust
     assert credential is None or isinstance(credential, Credential)
+    if believed is None and credential is None:
+        believed = _public_authorities()
     return ClientSettings(credential, believed, minimum_version=minimum, maximum_version=maximum)
+
+
+def _public_authorities() -> Trust:
+    """Those that the system believes: good for looking at a public server, never for judging a client."""
+    anchors = []
+    for der in ssl.create_default_context().get_ca_certs(binary_form=True):
+        with contextlib.suppress(ValueError):
+            anchors.append(x509.load_der_x509_certificate(der))
+    if not anchors:
+        raise UsageError(
+            "nobody to believe: neither an identity nor authorities were given, and the system has none",
+            "pass --identity DIR or --ca FILE",
+        )
+    return Trust(tuple(anchors))
 
 
 def _shake(connection: TlsSocket, listen: float) -> tuple[TwowayError | None, Ending, Sender | None]:

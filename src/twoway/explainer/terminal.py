@@ -45,7 +45,7 @@ class Terminal:
     paint: Paint = _plainly
 
     def draw(self, transcript: Transcript) -> str:
-        return "\n".join(self.lines(transcript))
+        return "\n".join(line.rstrip() for line in self.lines(transcript))
 
     def lines(self, transcript: Transcript) -> Iterator[str]:
         yield from self._verdict(transcript)
@@ -197,10 +197,11 @@ class Terminal:
         return "" if value is None else str(value)
 
     def _bytes(self, data: bytes) -> Iterator[str]:
-        for offset in range(0, len(data), 16):
-            row = data[offset : offset + 16]
+        step = 16 if self.width >= 80 else 8
+        for offset in range(0, len(data), step):
+            row = data[offset : offset + step]
             text = "".join(chr(b) if 32 <= b < 127 else "." for b in row)
-            yield f"      {offset:06x}  {row.hex(' '):<47}  {text}"[: self.width]
+            yield f"      {offset:06x}  {row.hex(' '):<{step * 3 - 1}}  {text}".rstrip()
 
     def _legend(self, transcript: Transcript) -> str:
         used = [e for e in _EPOCH_COLOURS if any(str(m.wire.epoch) == e for m in transcript.messages)]

@@ -39,6 +39,16 @@ _REMEDIES = {
 }
 
 
+# What the library says of bytes that are no TLS, and what they are.
+NOT_TLS = {
+    "http request": "a plain HTTP request",
+    "https proxy request": "an HTTP CONNECT request",
+    "wrong version number": "bytes that are no TLS record",
+    "packet length too long": "bytes that are no TLS record",
+    "record too small": "bytes that are no TLS record",
+}
+
+
 class NotTls(PeerError):
     """The other side sent something that is not TLS."""
 

@@ -49,7 +49,7 @@ class Refusal:
             at=now or datetime.now(UTC),
             by="peer" if known and fault.code.startswith("refused_") else "us",  # type: ignore[attr-defined]
             address=session.address,
-            server_name=session.server_name,
+            server_name=session.server_name or session.asked_so_far(),
             step=(fault.step if isinstance(fault, TwowayError) else None) or session.step,
             code=fault.code if isinstance(fault, TwowayError) else "internal_error",
             reason=str(fault) if known else f"{type(fault).__name__}: {fault}",

@@ -21,7 +21,7 @@ from twoway.steps import Step
 from twoway.tls import library
 from twoway.tls.alerts import AlertReceived, name_of
 from twoway.tls.context import EngineContext
-from twoway.tls.faults import ConnectionCut, HandshakeFailed, NotTls, Truncated
+from twoway.tls.faults import NOT_TLS, ConnectionCut, HandshakeFailed, NotTls, Truncated
 from twoway.tls.judge import Chain, Path, handshakes
 from twoway.tls.library import BUFFER_SIZE, NULL, WANT_READ, ZERO_RETURN, ffi, lib
 from twoway.trust import NoCertificate, Peer, VerifiedChain, accept_verified, check_hostname
@@ -186,6 +186,11 @@ class Session:
         name = server_name_of(self._hello)
         return name if isinstance(name, str) else None
 
+    def asked_so_far(self) -> str | None:
+        """The server name that the library has read from the hello, also of a handshake that failed."""
+        shown = lib.SSL_get_servername(self._ssl, 0)
+        return ffi.string(shown).decode("ascii", "replace").lower() if shown != NULL else None
+
     def saw_hello(self) -> None:
         """The ClientHello has been taken in; its bytes are no longer needed."""
         self.hello_seen, self._hello = True, b""
@@ -202,8 +207,7 @@ class Session:
         if self.context.role == "client" and resumed:
             self._judge_resumed_server()
         if self.context.role == "server":
-            shown = lib.SSL_get_servername(ssl, 0)
-            self.server_name = ffi.string(shown).decode("ascii", "replace").lower() if shown != NULL else None
+            self.server_name = self.asked_so_far()
         if self._verified is not None:
             alpn = self.alpn if self.context.settings.alpn else None
             self.peer = Peer.from_verified(
@@ -374,7 +378,7 @@ class Session:
             self.failure = fault
             self.alert_sent = 116 if self.version == "TLSv1.3" else 40
             return fault
-        if seen := _NOT_TLS.get(reason):
+        if seen := NOT_TLS.get(reason):
             return NotTls(seen)
         if error == ZERO_RETURN or any(f.is_unexpected_eof for f in failures):
             return ConnectionCut(step, role, self.target)
@@ -387,12 +391,3 @@ class Session:
     def __repr__(self) -> str:
         state = "complete" if self.complete else f"in step {int(self.step)}"
         return f"<Session {self.context.role} {state}>"
-
-
-_NOT_TLS = {
-    "http request": "a plain HTTP request",
-    "https proxy request": "an HTTP CONNECT request",
-    "wrong version number": "bytes that are no TLS record",
-    "packet length too long": "bytes that are no TLS record",
-    "record too small": "bytes that are no TLS record",
-}
