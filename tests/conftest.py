@@ -33,6 +33,14 @@ def judge(name: str) -> str:
     return path
 
 
+def asset(*parts: str) -> Path:
+    """Give the path of a third-party file below .judges; missing, it is what a missing program is."""
+    path = Path(__file__).parents[1].joinpath(".judges", *parts)
+    if not path.is_file():
+        pytest.skip(f"{path.name} {_MISSING}")
+    return path
+
+
 def interpreter(version: str) -> str:
     """Give the path of another Python, such as "3.13"; skips where this machine has none, in CI too."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")

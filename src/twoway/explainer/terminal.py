@@ -235,9 +235,8 @@ class Terminal:
 
     def _request(self, transcript: Transcript) -> Iterator[str]:
         yield ""
-        yield self.paint(
-            "  what the server asks of the client's certificate, and what the client showed", "bold"
-        )
+        for line in self._wrapped("what the server asks of the client's certificate, and what was shown", 2):
+            yield self.paint(line, "bold")
         for wish in transcript.request or ():
             first, *rest = self._wrapped(f"{self.glyphs.mark(wish.mark)} asked: {wish.asked}", 4)
             yield self.paint(first, _COLOURS[wish.mark])

@@ -119,7 +119,7 @@ class _Drawing:
                 tag("span", "", class_="arrow"),
                 class_="way",
             ),
-            aria_label=f"{wire.sender}: {wire.name}, {wire.wire_size} bytes, {WORDS[epoch]}, {_time(wire.at_us)}",
+            tag("span", f"sent by the {wire.sender}, {WORDS[epoch]}", class_="heard"),
         )
         body = opened(message, index, side if proves else None, redact=self.redact)
         kind = " fatal" if index == self.transcript.ended_at and wire.kind == "alert" else ""
