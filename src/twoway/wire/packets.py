@@ -75,7 +75,8 @@ _TCP_HEADER = Struct(">HHIIBB")
 _IPV4_HEADER = Struct(">BxHxxHxBxx4s4s")
 _IPV6_HEADER = Struct(">IHBx16s16s")
 _SHORT = Struct(">H")
-# Extension headers that carry their length in units of 8 bytes (RFC 8200 §4; RFC 6275, RFC 7401, RFC 5533).
+# Extension headers that carry their length in units of 8 bytes (RFC 8200 §4); the last three are those of
+# Mobile IPv6, HIP and Shim6.
 _HOP_BY_HOP, _ROUTING, _DESTINATION, _FRAGMENT, _AUTHENTICATION = 0, 43, 60, 44, 51
 _EXTENSIONS = frozenset((_HOP_BY_HOP, _ROUTING, _DESTINATION, 135, 139, 140))
 
