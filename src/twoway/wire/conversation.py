@@ -120,7 +120,9 @@ class Conversation:
             return False
         if record.content_type == APPLICATION_DATA and self._early:
             return False
-        return record.content_type in (CHANGE_CIPHER_SPEC, APPLICATION_DATA)
+        if record.content_type == CHANGE_CIPHER_SPEC:
+            return self._agreed.version is None  # whether it means anything depends on the version
+        return record.content_type == APPLICATION_DATA
 
     def _take(self, side: _Direction, record: Record, out: list[WireMessage]) -> None:
         if record.content_type == 0:
