@@ -27,6 +27,7 @@ VERBS: dict[str, Verb] = {
     "ca": Verb("twoway.cli.ca:ca", "Be an authority: issue, renew, revoke and list identities."),
     "serve": Verb("twoway.cli.serve:serve", "Serve an application to proven clients only."),
     "call": Verb("twoway.cli.call:call", "Call a URL and prove who is calling."),
+    "doctor": Verb("twoway.cli.doctor:doctor", "Say why a connection fails, and what to change."),
     "policy": Verb("twoway.cli.policy:policy", "Ask what a policy decides about an identity."),
 }
 

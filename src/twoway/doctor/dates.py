@@ -38,6 +38,7 @@ def _out(case: Case, certificate: x509.Certificate, how: str) -> Finding:
         kind
     ]
     told = f"expired {distance} ago" if expired else f"is valid only in {distance}"
+    by = f"by the {case.judge}'s clock " if case.holder_now is not None else ""
     blame: Blame = case.judge if anchor else case.holder
     evidence: dict[str, object] = {
         "certificate": name,
@@ -50,7 +51,7 @@ def _out(case: Case, certificate: x509.Certificate, how: str) -> Finding:
         f"{kind}_{how}",
         "error",
         blame,
-        f"the {what} {name} {told} ({_utc(edge)}; by the {case.judge}'s clock it is {_utc(case.now)})",
+        f"the {what} {name} {told} ({_utc(edge)}; {by}it is {_utc(case.now)})",
         _remedy(case, certificate, kind, expired),
         evidence,
         also=("clock_skew",),

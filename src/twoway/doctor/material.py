@@ -24,8 +24,8 @@ def other(side: Side) -> Side:
 class Places:
     """What a person would call each part: the path of a file, or where else it came from."""
 
-    chain: str = "the certificate"
-    key: str = "the private key"
+    chain: str = "the certificate file"
+    key: str = "the key file"
     anchors: str = "the trust bundle"
     crls: str = "the revocation lists"
 
