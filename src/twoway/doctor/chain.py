@@ -60,8 +60,8 @@ def leads(case: Case) -> Iterator[Finding]:
         yield _identifier(case, path.candidate)
     elif case.anchors is None:
         yield from _unjudged(case)
-    elif not case.anchors:
-        return  # that nobody is trusted has been said already
+    elif not case.usable_anchors and not any(is_self_issued(anchor) for anchor in case.anchors):
+        return  # that nobody is trusted who could be has been said already
     elif path.end == "rekeyed" and path.candidate is not None:
         yield _rekeyed(case, path.candidate)
     elif is_self_issued(case.leaf) and not is_ca(case.leaf):
@@ -171,13 +171,16 @@ def _missing(case: Case) -> Finding | None:
     severity = "error"
     lying = [(name, c) for name, c in case.nearby if signed_by(top, c)]
     own = [c for c in case.holder_anchors if signed_by(top, c)]
+    theirs = [c for c in case.judge_chain if signed_by(top, c)]
     certain = False
     if any(not is_self_issued(c) for c in own):
         # OpenSSL completes the chain it sends from its own trust; Go, Java and twoway send what they were given.
         severity, where, certain = "warning", "its own trust bundle", True
     elif any(not is_self_issued(c) for _, c in lying):
         where, certain = next(name for name, c in lying if not is_self_issued(c)), True
-    elif own or lying or not _looks_like_a_gap(case):
+    elif any(not is_self_issued(c) for c in theirs):
+        where, certain = f"the chain of the {case.judge}", True
+    elif own or lying or theirs or not _looks_like_a_gap(case):
         return None
     source = f": it lies in {where}" if where else ""
     issuer = display_name(top.issuer)
@@ -207,6 +210,8 @@ def _looks_like_a_gap(case: Case) -> bool:
     top = case.path.top
     if _issuers_issuer(top) is not None:
         return True
+    if _each_named_for_its_own(case):
+        return False
     words = _words(top.issuer)
     if words & _BELOW:
         return True
@@ -277,9 +282,7 @@ def _at_home(case: Case) -> bool:
         return True
     if any(_siblings(top, own) or own == authority for own in case.judge_chain):
         return True
-    return _named_for(top.issuer, case.holder) and any(
-        _named_for(anchor.subject, case.judge) for anchor in case.anchors or ()
-    )
+    return _each_named_for_its_own(case)
 
 
 def _anchors_at_home(case: Case) -> bool:
@@ -289,6 +292,13 @@ def _anchors_at_home(case: Case) -> bool:
     if any(signed_by(c, anchor) for anchor in anchors for c in case.judge_chain):
         return True
     return any(_named_for(anchor.subject, case.holder) for anchor in anchors)
+
+
+def _each_named_for_its_own(case: Case) -> bool:
+    """Whether the issuer is called an authority for this side and an anchor one for the other: the slots differ."""
+    return _named_for(case.path.top.issuer, case.holder) and any(
+        _named_for(anchor.subject, case.judge) for anchor in case.anchors or ()
+    )
 
 
 def _siblings(one: x509.Certificate, two: x509.Certificate) -> bool:

@@ -55,7 +55,7 @@ def reconciled(case: Case, findings: list[Finding]) -> list[Finding]:
         anchors = (top,) if len(case.path.certificates) > 1 and is_ca(top) else ()
     if not anchors:
         return findings
-    explained = any(finding.severity == "error" for finding in findings)
+    explained = any(one.severity == "error" or one.code in _DECIDED for one in findings)
     fault = _strictly(case, anchors) if case.anchors is not None else None
     if isinstance(fault, NotStrict) or case.anchors is None:
         if isinstance(fault, NotStrict) and not any(one.code == "not_strict" for one in findings):

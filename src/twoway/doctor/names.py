@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 _MARK = "name to replace"
-_MAX = 16384
+_MAX = 0xFFFF  # RFC 8446 §4.2.4: a name has two bytes of length
 
 
 def decode_name(der: bytes) -> x509.Name:
@@ -21,7 +21,7 @@ def decode_name(der: bytes) -> x509.Name:
     certificate of our own, of which nothing else is used.
     """
     if len(der) > _MAX:
-        raise ValueError("a name of more than 16384 bytes")
+        raise ValueError("a name of more than 65535 bytes")
     name = x509.load_der_x509_certificate(_around(der)).subject
     list(name)
     return name

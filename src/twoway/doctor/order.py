@@ -37,7 +37,7 @@ def ordered(
     path = _climbed(sorted_chain)
     if sorted_chain[0] != chain[0]:
         yield _disordered(chain, path, side, where, first=True)
-    elif [c for c in chain if c in path] != path:
+    elif [c for c in dict.fromkeys(chain) if c in path] != path:
         yield _disordered(chain, path, side, where, first=False)
     elif len(set(chain)) != len(chain):
         yield found(

@@ -8,6 +8,9 @@ from datetime import datetime
 from typing import Literal
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from twoway.credential import is_self_issued
@@ -17,6 +20,7 @@ from twoway.credential import is_self_issued
 # is there, and its signature does not verify. "identifier": the key identifiers exclude the issuer.
 End = Literal["anchor", "root", "gap", "rekeyed", "stale_issuer", "forged", "identifier"]
 MAX_PATH = 16
+_WEAK = (hashes.MD5, hashes.SHA1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,28 @@ def climb(
 
 def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether this issuer's name and key are the ones that signed."""
+    if certificate.issuer != issuer.subject:
+        return False
     try:
-        certificate.verify_directly_issued_by(issuer)
+        if isinstance(certificate.signature_hash_algorithm, _WEAK):
+            _verify_weak(certificate, issuer)
+        else:
+            certificate.verify_directly_issued_by(issuer)
     except Exception:  # noqa: BLE001 - unknown algorithms and broken keys raise many kinds; none has signed
         return False
     return True
+
+
+def _verify_weak(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    """The library no longer verifies these, and "too weak" is another finding than "not signed by it"."""
+    digest, key = certificate.signature_hash_algorithm, issuer.public_key()
+    signature, signed = certificate.signature, certificate.tbs_certificate_bytes
+    if isinstance(key, rsa.RSAPublicKey) and digest is not None:
+        key.verify(signature, signed, padding.PKCS1v15(), digest)
+    elif isinstance(key, ec.EllipticCurvePublicKey) and digest is not None:
+        key.verify(signature, signed, ec.ECDSA(digest))
+    else:
+        raise InvalidSignature
 
 
 def identifiers_fit(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
