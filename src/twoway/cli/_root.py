@@ -28,6 +28,7 @@ VERBS: dict[str, Verb] = {
     "serve": Verb("twoway.cli.serve:serve", "Serve an application to proven clients only."),
     "call": Verb("twoway.cli.call:call", "Call a URL and prove who is calling."),
     "explain": Verb("twoway.cli.explain:explain", "Tell a handshake step by step, with its real bytes."),
+    "doctor": Verb("twoway.cli.doctor:doctor", "Say why a connection fails, and what to change."),
     "policy": Verb("twoway.cli.policy:policy", "Ask what a policy decides about an identity."),
 }
 
