@@ -20,6 +20,7 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command()
+@click.argument("target", metavar="HOST:PORT", required=False)
 @click.option("--files", is_flag=True, help="Judge files only; nothing is connected to.")
 @click.option(
     "--identity", type=_PATH, metavar="DIR", help="The client's identity directory, PKCS#12 or PEM file."
@@ -28,10 +29,15 @@ _PATH = click.Path(path_type=Path)
 @click.option("--crl", type=_PATH, metavar="FILE", help="Revocation lists that the client uses.")
 @click.option("--server-name", metavar="NAME", help="The name or address by which the server is called.")
 @click.option("--server-identity", type=_PATH, metavar="DIR", help="The server's identity, if it is at hand.")
+@click.option("--path", default="/", show_default=True, metavar="PATH", help="What is asked for in HTTP.")
+@click.option("--timeout", default=10.0, show_default=True, help="Seconds for each wait.")
 @click.option("--server-trust", type=_PATH, metavar="FILE", help="Authorities that the server believes.")
 @passphrase_options
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 def doctor(
+    target: str | None,
+    path: str,
+    timeout: float,
     files: bool,
     identity: Path | None,
     ca: Path | None,
@@ -45,19 +51,45 @@ def doctor(
 ) -> int:
     """Say why mutual TLS fails, whose side it is, and what to change.
 
-    With --files the client's and the server's files are judged, as far as they are given: each certificate
-    for its own purpose, by the other side's trust. Exit status 0 healthy, 1 broken.
+    With HOST:PORT the server is probed, as nobody and as the identity, and then all files are judged. With
+    --files only the files are judged, as far as they are given: each certificate for its own purpose, by the
+    other side's trust. Exit status 0 healthy, 1 broken.
     """
-    if not files:
-        raise UsageError("doctor was not told what to examine", "pass --files and --identity DIR")
+    if files == (target is not None):
+        raise UsageError(
+            "doctor was not told what to examine"
+            if target is None
+            else "a server and --files exclude each other",
+            "name HOST:PORT to probe a server, or pass --files and --identity DIR",
+        )
     passphrase = None
     if passphrase_file or passphrase_command:
         passphrase = Passphrase(f"the key of {identity}", file=passphrase_file, command=passphrase_command)
-    report = _files(identity, ca, crl, server_name, server_identity, server_trust, passphrase)
+    client, server = _materials(identity, ca, crl, server_name, server_identity, server_trust, passphrase)
+    if target is not None:
+        report = _probe(target, path, timeout, server_name, client, server)
+    else:
+        what = [str(one) for one in (identity or ca or crl, server_identity or server_trust) if one]
+        report = _files(" and ".join(what), client, server)
     return _tell(report, as_json)
 
 
-def _files(
+def _probe(
+    target: str, path: str, timeout: float, name: str | None, client: Material | None, server: Material | None
+) -> Report:
+    """Examine a server over the network."""
+    from twoway.doctor.material import Material
+    from twoway.doctor.observing import Target
+    from twoway.doctor.probe import examine_server
+    from twoway.explainer.live import address_of
+
+    host, port = address_of(target)
+    return examine_server(
+        Target(host, port, name or host, timeout=timeout, path=path), client or Material("client"), server
+    )
+
+
+def _materials(
     identity: Path | None,
     ca: Path | None,
     crl: Path | None,
@@ -65,9 +97,8 @@ def _files(
     server_identity: Path | None,
     server_trust: Path | None,
     passphrase: Passphrase | None,
-) -> Report:
-    """Examine what was given: one side alone, or both."""
-    from twoway.doctor.files import examine, examine_pair, report
+) -> tuple[Material | None, Material | None]:
+    """What was given of each side; None for a side of which nothing was."""
     from twoway.doctor.loading import load
 
     client: Material | None = None
@@ -76,13 +107,19 @@ def _files(
         client = load("client", identity, ca=ca, crl=crl, passphrase=passphrase, hostname=server_name)
     if server_identity or server_trust:
         server = load("server", server_identity, ca=server_trust, hostname=server_name)
+    return client, server
+
+
+def _files(what: str, client: Material | None, server: Material | None) -> Report:
+    """Examine files alone: of one side, or of both."""
+    from twoway.doctor.files import examine, examine_pair, report
+
     if client is not None and server is not None:
-        return report(f"{identity or ca} and {server_identity or server_trust}", examine_pair(client, server))
-    if client is not None:
-        return report(str(identity or ca or crl), examine(client))
-    if server is not None:
-        return report(str(server_identity or server_trust), examine(server))
-    raise UsageError("no files were given", "pass --identity DIR, --server-identity DIR, or both")
+        return report(what, examine_pair(client, server))
+    one = client or server
+    if one is None:
+        raise UsageError("no files were given", "pass --identity DIR, --server-identity DIR, or both")
+    return report(what, examine(one))
 
 
 def _tell(report: Report, as_json: bool) -> int:

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import time
+import warnings
 from pathlib import Path
 
 from cryptography import x509
@@ -124,16 +125,17 @@ def _settings(
     believed = Trust.load(trust) if isinstance(trust, (str, Path)) else trust
     assert credential is None or isinstance(credential, Credential)
     if believed is None and credential is None:
-        believed = _public_authorities()
+        believed = public_authorities()
     return ClientSettings(credential, believed, minimum_version=minimum, maximum_version=maximum)
 
 
-def _public_authorities() -> Trust:
+def public_authorities() -> Trust:
     """Those that the system believes: good for looking at a public server, never for judging a client."""
     anchors = []
-    for der in ssl.create_default_context().get_ca_certs(binary_form=True):
-        with contextlib.suppress(ValueError):
-            anchors.append(x509.load_der_x509_certificate(der))
+    with warnings.catch_warnings(action="error"):
+        for der in ssl.create_default_context().get_ca_certs(binary_form=True):
+            with contextlib.suppress(ValueError, Warning):  # some old ones break RFC 5280 and are left out
+                anchors.append(x509.load_der_x509_certificate(der))
     if not anchors:
         raise UsageError(
             "nobody to believe: neither an identity nor authorities were given, and the system has none",
