@@ -108,6 +108,7 @@ def _alone(material: Material) -> Case:
         hostname=material.hostname if material.side == "server" else None,
         holder_now=material.clock if material.other_now else None,
         strict=material.strict,
+        accepted=material.request.authorities if material.request is not None else (),
         holder_anchors=material.anchors or (),
         judge_chain=material.presented,
         nearby=material.nearby,
