@@ -11,7 +11,6 @@ from cryptography import x509
 
 from twoway.credential import (
     CredentialError,
-    FileMissing,
     FileUnreadable,
     KeyMismatch,
     NoKeyFound,
@@ -213,7 +212,7 @@ def _holds_key(path: Path) -> bool:
 def _bytes(path: Path, slots: Slots, side: Side, limit: int) -> bytes | None:
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise FileMissing(str(path))  # a pipe or device would make us wait
+            raise FileUnreadable(str(path), "it is no regular file")  # a pipe would make us wait
         return read(path, limit=limit)
     except CredentialError as fault:
         slots.faults.append(finding_of(fault, side))
