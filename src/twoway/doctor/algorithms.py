@@ -14,6 +14,7 @@ from twoway.doctor.case import Case
 from twoway.doctor.codes import found
 from twoway.doctor.finding import Finding
 from twoway.doctor.material import Side
+from twoway.doctor.names import decode_name
 from twoway.trust.verification import MIN_EC_BITS, MIN_RSA_BITS
 from twoway.wire.handshake import CertificateRequest
 
@@ -110,9 +111,7 @@ def _issuer(
     chain: tuple[x509.Certificate, ...], request: CertificateRequest, side: Side
 ) -> Iterator[Finding]:
     accepted = request.authorities
-    if not accepted or any(c.issuer.public_bytes() in accepted for c in chain):
-        return
-    if any(c.subject.public_bytes() in accepted for c in chain):
+    if not accepted or among(chain, accepted):
         return
     names = [_name(der) for der in accepted[:_MAX_SHOWN]]
     issuer = display_name(chain[-1].issuer)
@@ -128,16 +127,14 @@ def _issuer(
     )
 
 
+def among(chain: tuple[x509.Certificate, ...], accepted: tuple[bytes, ...]) -> bool:
+    """Whether an authority of the chain is one of the accepted names."""
+    return any(name.public_bytes() in accepted for c in chain for name in (c.issuer, c.subject))
+
+
 def _name(der: bytes) -> str:
     """A distinguished name of the wire as people read it; what does not decode is shown as bytes."""
     try:
-        return display_name(_decoded(der))
+        return display_name(decode_name(der))
     except Exception:  # noqa: BLE001 - a stranger's bytes; the parser raises many kinds
         return der[:32].hex()
-
-
-def _decoded(der: bytes) -> x509.Name:
-    """A name from its DER, by way of the one parser of names there is: that of a revocation list's issuer."""
-    from twoway.doctor.names import decode_name
-
-    return decode_name(der)

@@ -18,7 +18,8 @@ class Case:
     """What `holder` presents, judged for the purpose of being that side.
 
     `anchors` is the judge's trust, None where it is not known: then the path is built with what the holder
-    has, and nothing is said about trust. `now` is the judge's clock.
+    has, and nothing is said about trust. `accepted` are the names (DER) of the authorities that a judge of
+    unknown trust says it accepts. `now` is the judge's clock.
     """
 
     holder: Side

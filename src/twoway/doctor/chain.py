@@ -2,55 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cryptography import x509
 
-from twoway.credential import common_name, describe, display_name, is_ca, is_self_issued
+from twoway.credential import describe, display_name, is_ca, is_self_issued
+from twoway.doctor.algorithms import among
 from twoway.doctor.case import Case
 from twoway.doctor.codes import found
 from twoway.doctor.finding import Blame, Finding
-from twoway.doctor.paths import authority_key_of, same_authority, signed_by, subject_key_of
+from twoway.doctor.houses import anchors_at_home, at_home, holder_is_behind, looks_like_a_gap
+from twoway.doctor.paths import authority_key_of, signed_by, subject_key_of
 
-# Words of names that say nothing about whose authority it is.
-_COMMON = frozenset(
-    [
-        "ca",
-        "root",
-        "issuing",
-        "intermediate",
-        "authority",
-        "certificate",
-        "certification",
-        "sub",
-        "subordinate",
-        "test",
-        "the",
-        "of",
-        "and",
-        "for",
-        "client",
-        "clients",
-        "server",
-        "servers",
-        "tls",
-        "mtls",
-        "ssl",
-        "online",
-        "offline",
-        "rsa",
-        "ecc",
-        "ecdsa",
-    ]
-)
-_BELOW = frozenset(["issuing", "intermediate", "sub", "subordinate", "signing"])
+_OWN_TRUST = "its own trust bundle"
 
 
 def leads(case: Case) -> Iterator[Finding]:
     """What the end of the path says: nothing where it reaches an anchor."""
     path = case.path
     if path.end == "anchor":
+        if case.anchors is None:
+            yield from _borrowed(case)
         return
     if path.end == "forged" and path.candidate is not None:
         yield _bad_signature(case, path.candidate)
@@ -70,6 +43,13 @@ def leads(case: Case) -> Iterator[Finding]:
         yield _gap(case)
     else:
         yield _unknown(case)
+
+
+def _borrowed(case: Case) -> Iterator[Finding]:
+    """An intermediate that only the holder's own trust file has; whether the judge has it too is not known."""
+    lent = [c for c in case.issuers if c not in case.chain and not is_self_issued(c)]
+    if lent and not among(case.chain, case.accepted):
+        yield _not_sent(case, lent[0].subject, _OWN_TRUST)
 
 
 def _bad_signature(case: Case, issuer: x509.Certificate) -> Finding:
@@ -125,7 +105,7 @@ def _rekeyed(case: Case, anchor: x509.Certificate) -> Finding:
     top, name = case.path.top, display_name(anchor.subject)
     blame: Blame = case.judge
     remedy = f"add the certificate of {name} that signed {describe(top)} to {case.anchors_at}, beside the old"
-    if _holder_is_behind(case, anchor):
+    if holder_is_behind(case, anchor):
         blame = case.holder
         remedy = f"have {describe(case.leaf)} issued anew by the present {name}"
     return found(
@@ -137,15 +117,6 @@ def _rekeyed(case: Case, anchor: x509.Certificate) -> Finding:
         _keys(top, anchor) | {"trusted_since": f"{anchor.not_valid_before_utc:%Y-%m-%d %H:%M:%S} UTC"},
         also=("unknown_authority",),
     )
-
-
-def _holder_is_behind(case: Case, anchor: x509.Certificate) -> bool:
-    """Whether the judge's authority is the one in use: then the old thing is what the holder presents."""
-    if any(signed_by(case.path.top, own) for own in case.holder_anchors):
-        return False
-    in_use = any(signed_by(c, anchor) for c in case.judge_chain)
-    in_use = in_use or any(same_authority(anchor, own) for own in case.holder_anchors)
-    return in_use or anchor.not_valid_before_utc > case.path.top.not_valid_before_utc
 
 
 def _self_signed(case: Case) -> Finding:
@@ -167,77 +138,44 @@ def _gap(case: Case) -> Finding:
 
 
 def _missing(case: Case) -> Finding | None:
-    top, where = case.path.top, ""
-    severity = "error"
-    lying = [(name, c) for name, c in case.nearby if signed_by(top, c)]
-    own = [c for c in case.holder_anchors if signed_by(top, c)]
-    theirs = [c for c in case.judge_chain if signed_by(top, c)]
-    certain = False
-    if any(not is_self_issued(c) for c in own):
-        # OpenSSL completes the chain it sends from its own trust; Go, Java and twoway send what they were given.
-        severity, where, certain = "warning", "its own trust bundle", True
-    elif any(not is_self_issued(c) for _, c in lying):
-        where, certain = next(name for name, c in lying if not is_self_issued(c)), True
-    elif any(not is_self_issued(c) for c in theirs):
-        where, certain = f"the chain of the {case.judge}", True
-    elif own or lying or theirs or not _looks_like_a_gap(case):
-        return None
-    source = f": it lies in {where}" if where else ""
-    issuer = display_name(top.issuer)
+    """A link that is missing for certain, because it lies elsewhere, or in all likelihood."""
+    top = case.path.top
+    where = next(
+        (place for place, c in _elsewhere(case) if signed_by(top, c) and not is_self_issued(c)), None
+    )
+    if where is not None:
+        return _not_sent(case, top.issuer, where)
+    if any(signed_by(top, c) for _, c in _elsewhere(case)) or not looks_like_a_gap(case):
+        return None  # a root signed it: there is nothing between
+    return _not_sent(case, top.issuer, None)
+
+
+def _elsewhere(case: Case) -> Iterator[tuple[str, x509.Certificate]]:
+    """Certificates that are not in the chain, and where they are."""
+    yield from ((_OWN_TRUST, c) for c in case.holder_anchors)
+    yield from case.nearby
+    yield from ((f"the chain of the {case.judge}", c) for c in case.judge_chain)
+
+
+def _not_sent(case: Case, issuer: x509.Name, where: str | None) -> Finding:
+    name, source = display_name(issuer), f": it lies in {where}" if where else ""
+    below = next(c for c in case.path.certificates if c.issuer == issuer)
     return found(
         "missing_intermediate",
-        "warning" if severity == "warning" else "error",
+        # OpenSSL completes what it sends from its own trust; Go, Java and twoway send what they were given.
+        "warning" if where == _OWN_TRUST else "error",
         case.holder,
-        f"the chain of the {case.holder} stops at {describe(top)}: the certificate of {issuer}, which issued it, "
+        f"the chain of the {case.holder} stops at {describe(below)}: the certificate of {name}, which issued it, "
         f"is not sent{source}",
-        f"append the certificate of {issuer} to {case.chain_at}, behind its own",
+        f"append the certificate of {name} to {case.chain_at}, behind its own",
         {
             "expected": _names(case),
             "presented": [describe(c) for c in case.chain],
-            "missing": issuer,
-            "found_in": where or None,
+            "missing": name,
+            "found_in": where,
         },
-        also=() if certain else ("unknown_authority",),
+        also=() if where else ("unknown_authority",),
     )
-
-
-def _looks_like_a_gap(case: Case) -> bool:
-    """Whether the issuer that is not there is likely one below an anchor, and no foreign root.
-
-    Names cannot prove it; the certificate itself can: one that names its issuer's issuer, or says where to
-    fetch its issuer, has an intermediate above it.
-    """
-    top = case.path.top
-    if _issuers_issuer(top) is not None:
-        return True
-    if _each_named_for_its_own(case):
-        return False
-    words = _words(top.issuer)
-    if words & _BELOW:
-        return True
-    if "root" in words:
-        return False
-    anchors = case.anchors if case.anchors is not None else case.holder_anchors
-    own = words - _COMMON
-    return any(own & (_words(anchor.subject) - _COMMON) for anchor in anchors)
-
-
-def _issuers_issuer(certificate: x509.Certificate) -> x509.Name | None:
-    try:
-        aki = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
-    except x509.ExtensionNotFound:
-        return None
-    for name in aki.authority_cert_issuer or ():
-        if isinstance(name, x509.DirectoryName) and name.value != certificate.issuer:
-            return name.value
-    return None
-
-
-def _words(name: x509.Name) -> set[str]:
-    text = " ".join(
-        str(attribute.value) for attribute in name if attribute.rfc4514_attribute_name in ("CN", "O")
-    )
-    return {word for word in re.split(r"[^a-z]+", text.lower()) if len(word) > 1}
 
 
 def _unknown(case: Case) -> Finding:
@@ -249,7 +187,7 @@ def _unknown(case: Case) -> Finding:
         "chain": [describe(c) for c in case.chain],
         "trust": case.anchors_at,
     }
-    if _at_home(case):
+    if at_home(case):
         return found(
             "wrong_authority_in_trust",
             "error",
@@ -260,7 +198,7 @@ def _unknown(case: Case) -> Finding:
             evidence,
             also=("unknown_authority",),
         )
-    foreign = _anchors_at_home(case)
+    foreign = anchors_at_home(case)
     return found(
         "unknown_authority",
         "error",
@@ -274,58 +212,14 @@ def _unknown(case: Case) -> Finding:
     )
 
 
-def _at_home(case: Case) -> bool:
-    """Whether something else that the two sides have is of the authority that issued this chain."""
-    top = case.path.top
-    authority = top if is_self_issued(top) else None
-    if any(signed_by(top, own) or own == authority for own in case.holder_anchors):
-        return True
-    if any(_siblings(top, own) or own == authority for own in case.judge_chain):
-        return True
-    return _each_named_for_its_own(case)
-
-
-def _anchors_at_home(case: Case) -> bool:
-    anchors = case.anchors or ()
-    if any(same_authority(anchor, own) for anchor in anchors for own in case.holder_anchors):
-        return True
-    if any(signed_by(c, anchor) for anchor in anchors for c in case.judge_chain):
-        return True
-    return any(_named_for(anchor.subject, case.holder) for anchor in anchors)
-
-
-def _each_named_for_its_own(case: Case) -> bool:
-    """Whether the issuer is called an authority for this side and an anchor one for the other: the slots differ."""
-    return _named_for(case.path.top.issuer, case.holder) and any(
-        _named_for(anchor.subject, case.judge) for anchor in case.anchors or ()
-    )
-
-
-def _siblings(one: x509.Certificate, two: x509.Certificate) -> bool:
-    """Whether two certificates have one issuer, as far as names and key identifiers tell."""
-    if one.issuer != two.issuer:
-        return False
-    keys = authority_key_of(one), authority_key_of(two)
-    return None in keys or keys[0] == keys[1]
-
-
-def _named_for(name: x509.Name, side: str) -> bool:
-    return bool({side, f"{side}s"} & set(re.split(r"[^a-z]+", (common_name(name) or "").lower())))
-
-
 def _unjudged(case: Case) -> Iterator[Finding]:
     """Without the judge's trust: what the holder's own files hint at."""
+    if among(case.chain, case.accepted):
+        return  # the server says itself that it trusts an authority of this chain
     missing = _missing(case) if case.path.end == "gap" else None
     if missing is not None:
-        yield found(
-            missing.code,
-            "warning",
-            case.holder,
-            missing.summary,
-            missing.remedy,
-            missing.evidence,
-            also=("issuer_not_seen",),
-        )
+        # Only the names that the server accepts make a hint an error.
+        yield missing if case.accepted else replace(missing, severity="warning")
         return
     issuer = display_name(case.path.top.issuer)
     if case.path.end == "rekeyed" and case.path.candidate is not None:

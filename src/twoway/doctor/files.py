@@ -16,6 +16,7 @@ from twoway.doctor.judge import reconciled
 from twoway.doctor.material import Material, other
 from twoway.doctor.order import leaf_first, ordered
 from twoway.doctor.purpose import purposes
+from twoway.doctor.readable import readable
 from twoway.doctor.revocation import own_lists, revocation
 from twoway.doctor.strict import strictness
 from twoway.trust.reading import first_line
@@ -40,6 +41,7 @@ def examine(material: Material) -> list[Finding]:
 
     Never raises. Whether the other side trusts this one's certificate can be told only by `examine_pair`.
     """
+    material = readable(material)
     findings = _own(material)
     if material.chain:
         findings += _judged(_alone(material))
@@ -63,6 +65,7 @@ def examine(material: Material) -> list[Finding]:
 
 def examine_pair(client: Material, server: Material) -> list[Finding]:
     """Both sides' files, each certificate judged by the other side's trust and clock; likeliest cause first."""
+    client, server = readable(client), readable(server)
     findings = _own(client) + _own(server)
     for holder, judge in ((server, client), (client, server)):
         chain = holder.chain or judge.presented
@@ -108,6 +111,7 @@ def _alone(material: Material) -> Case:
         hostname=material.hostname if material.side == "server" else None,
         holder_now=material.clock if material.other_now else None,
         strict=material.strict,
+        accepted=material.request.authorities if material.request is not None else (),
         holder_anchors=material.anchors or (),
         judge_chain=material.presented,
         nearby=material.nearby,

@@ -11,7 +11,6 @@ from cryptography import x509
 
 from twoway.credential import (
     CredentialError,
-    FileMissing,
     FileUnreadable,
     KeyMismatch,
     NoKeyFound,
@@ -112,6 +111,8 @@ def material_of(side: Side, slots: Slots, *, passphrase: Passphrase = None) -> M
     own = key.key or chain.key
     if slots.key is not None and not (key.has_key or key.faults or chain.key):
         faults += _faults([NoKeyFound(places.key, key.labels)], side)
+    if chain.certificates and not (slots.key is not None or chain.has_key or slots.faults):
+        faults.append(_no_key(side, places))
     anchors = read_contents(slots.anchors, places.anchors, None)
     faults += _faults(anchors.faults, side)
     if slots.anchors is not None and not anchors.certificates and not anchors.faults:
@@ -149,6 +150,17 @@ def _faults(faults: list[CredentialError], side: Side) -> list[Finding]:
 
 def _swapped(side: Side, places: Places) -> Finding:
     return finding_of(Swapped(places.chain, places.key), side)
+
+
+def _no_key(side: Side, places: Places) -> Finding:
+    return found(
+        "no_key",
+        "info",
+        side,
+        f"{places.chain} has no private key, and none was given beside it",
+        "to examine the key too, pass the identity directory, or the file of the key",
+        {"file": places.chain},
+    )
 
 
 def _mismatch(
@@ -200,7 +212,7 @@ def _holds_key(path: Path) -> bool:
 def _bytes(path: Path, slots: Slots, side: Side, limit: int) -> bytes | None:
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise FileMissing(str(path))  # a pipe or device would make us wait
+            raise FileUnreadable(str(path), "it is no regular file")  # a pipe would make us wait
         return read(path, limit=limit)
     except CredentialError as fault:
         slots.faults.append(finding_of(fault, side))

@@ -27,6 +27,18 @@ def decode_name(der: bytes) -> x509.Name:
     return name
 
 
+def decodable(names: tuple[bytes, ...]) -> tuple[x509.Name, ...]:
+    """Those of the names that decode."""
+    return tuple(name for name in map(_or_none, names) if name is not None)
+
+
+def _or_none(der: bytes) -> x509.Name | None:
+    try:
+        return decode_name(der)
+    except Exception:  # noqa: BLE001 - a stranger's bytes; the parser raises many kinds
+        return None
+
+
 def _around(name: bytes) -> bytes:
     version_to_validity, key_onwards, signature = _frame()
     return _sequence(_sequence(version_to_validity + name + key_onwards) + signature)
