@@ -17,7 +17,14 @@ from twoway.errors import TwowayError
 
 FOUNDATIONS = {"credential", "untrusted", "peer", "network", "config", "error"}
 # Errors that a running program meets and no examination does.
-ELSEWHERE = {"file_unwritable", "plain_http_refused", "redirect_elsewhere"}
+ELSEWHERE = {
+    "file_unwritable",
+    "plain_http_refused",
+    "redirect_elsewhere",
+    "answer_broken",
+    "no_free_connection",
+    "address_unusable",
+}
 LIVE = [
     "refused_at_http",
     "closed_silently",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ _PATH = click.Path(path_type=Path)
 @click.argument("target", metavar="HOST:PORT", required=False)
 @click.option("--files", is_flag=True, help="Judge files only; nothing is connected to.")
 @click.option(
+    "--error", "text", metavar="TEXT", help="Say what an error text of any program means; - reads stdin."
+)
+@click.option(
     "--identity", type=_PATH, metavar="DIR", help="The client's identity directory, PKCS#12 or PEM file."
 )
 @click.option("--ca", type=_PATH, metavar="FILE", help="Authorities that the client believes.")
@@ -39,6 +43,7 @@ def doctor(
     path: str,
     timeout: float,
     files: bool,
+    text: str | None,
     identity: Path | None,
     ca: Path | None,
     crl: Path | None,
@@ -53,8 +58,10 @@ def doctor(
 
     With HOST:PORT the server is probed, as nobody and as the identity, and then all files are judged. With
     --files only the files are judged, as far as they are given: each certificate for its own purpose, by the
-    other side's trust. Exit status 0 healthy, 1 broken.
+    other side's trust. --error explains the error text of any program. Exit status 0 healthy, 1 broken.
     """
+    if text is not None:
+        return _meaning(text, as_json)
     if files == (target is not None):
         raise UsageError(
             "doctor was not told what to examine"
@@ -72,6 +79,26 @@ def doctor(
         what = [str(one) for one in (identity or ca or crl, server_identity or server_trust) if one]
         report = _files(" and ".join(what), client, server)
     return _tell(report, as_json)
+
+
+def _meaning(text: str, as_json: bool) -> int:
+    """What a pasted text can mean; exit status 1 when nothing is known of it."""
+    from twoway.doctor.wordings import explain_text
+
+    report = explain_text(sys.stdin.read(65536) if text == "-" else text)
+    if as_json:
+        emit(report, json=True)
+    elif not report.findings:
+        emit("nothing is known of this text; probe instead: twoway doctor HOST:PORT --identity DIR")
+    else:
+        first = report.findings[0]
+        emit(
+            f"{first.evidence['program']}: {first.evidence['who_speaks']}. It can mean, the likeliest first:"
+        )
+        for number, one in enumerate(report.findings, 1):
+            emit(f"{number}. {one.code}: {one.summary}")
+        emit(f"which of them it is, {first.remedy}")
+    return 0 if report.findings else 1
 
 
 def _probe(
