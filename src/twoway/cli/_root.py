@@ -29,6 +29,9 @@ VERBS: dict[str, Verb] = {
     "call": Verb("twoway.cli.call:call", "Call a URL and prove who is calling."),
     "explain": Verb("twoway.cli.explain:explain", "Tell a handshake step by step, with its real bytes."),
     "doctor": Verb("twoway.cli.doctor:doctor", "Say why a connection fails, and what to change."),
+    "inspect": Verb(
+        "twoway.cli.inspect:inspect", "Show what a certificate, key or list says, and what is wrong."
+    ),
     "policy": Verb("twoway.cli.policy:policy", "Ask what a policy decides about an identity."),
 }
 

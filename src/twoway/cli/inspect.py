@@ -1,0 +1,97 @@
+"""`twoway inspect`: what a file is, what it says, and what is wrong with it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twoway.cli._identity import passphrase_options
+from twoway.cli._output import emit, printable
+from twoway.cli._passphrase import Passphrase
+from twoway.errors import UsageError
+
+if TYPE_CHECKING:
+    from twoway.doctor.finding import Finding
+    from twoway.doctor.inspection import Inspected
+
+
+@click.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="FILE..."
+)
+@passphrase_options
+@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+def inspect(
+    files: tuple[Path, ...], passphrase_file: Path | None, passphrase_command: str | None, as_json: bool
+) -> int:
+    """Show what is in any PEM, DER or PKCS#12 file, or identity directory; - is stdin.
+
+    Certificates, requests, revocation lists, OCSP, keys (never their secret): as a person wants to read them,
+    with what is wrong for use as a client and as a server. Exit status 1 when a file is none of these.
+    """
+    passphrase = None
+    if passphrase_file or passphrase_command:
+        passphrase = Passphrase("the files", file=passphrase_file, command=passphrase_command)
+    told = [_one(path, passphrase) for path in files]
+    if as_json:
+        emit([one.as_dict() for one in told], json=True)
+    else:
+        for number, one in enumerate(told):
+            emit([*([""] if number else []), *_lines(one)])
+    return 0 if all(one.readable for one in told) else 1
+
+
+def _one(path: Path, passphrase: Passphrase | None) -> Inspected:
+    from twoway.doctor.inspection import inspect_bytes, inspect_directory
+    from twoway.doctor.inspection.reading import MAX_BYTES
+
+    if path.is_dir():
+        return inspect_directory(path, passphrase=passphrase)
+    if str(path) == "-":
+        data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    else:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise UsageError(
+            f"{path} is larger than {MAX_BYTES // 2**20} MiB", "no file of this field is so large"
+        )
+    return inspect_bytes(data, str(path), passphrase=passphrase)
+
+
+def _lines(told: Inspected) -> Iterator[str]:
+    kinds = ", ".join(dict.fromkeys(item.kind for item in told.items)) or "nothing that can be read"
+    yield f"{printable(told.where)}: {kinds}"
+    for note in told.notes:
+        yield f"  {printable(note)}"
+    for number, item in enumerate(told.items, 1):
+        yield f"  {number}. {item.kind}"
+        for name, value in item.facts.items():
+            yield f"     {name.replace('_', ' '):<16} {_told(value)}"
+    for finding in told.faults:
+        yield from _finding("wrong", finding)
+    for side, findings in told.uses.items():
+        if not findings:
+            yield f"  for a {side}: nothing is wrong with it"
+        for finding in findings:
+            yield from _finding(f"for a {side}", finding)
+
+
+def _finding(where: str, finding: Finding) -> Iterator[str]:
+    yield f"  {where}: {finding.severity}: {printable(finding.summary)} ({finding.code})"
+    yield f"     remedy: {printable(finding.remedy)}"
+
+
+def _told(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return printable(", ".join(str(one) for one in value)) or "-"
+    return printable(str(value))

@@ -1,0 +1,220 @@
+"""`twoway inspect`: what a file is, what it says, and what is wrong with it for either use."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    pkcs7,
+)
+from cryptography.x509 import ocsp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import Command, judge
+from tests.pki import NOW, Issuer
+from twoway.credential import certificate_pem, chain_pem, generate_key, private_key_pem
+from twoway.doctor.inspection import inspect_bytes, inspect_directory
+
+ROOT = Issuer.root("Acme Root")
+ISSUING = ROOT.below("Acme Issuing")
+CLIENT = ISSUING.leaf("orders", uri=("spiffe://acme.example/orders",))
+LEAF = CLIENT.chain[0]
+
+
+def request() -> x509.CertificateSigningRequest:
+    builder = x509.CertificateSigningRequestBuilder().subject_name(
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "wanted")])
+    )
+    names = x509.SubjectAlternativeName([x509.DNSName("wanted.example")])
+    return builder.add_extension(names, False).sign(generate_key("p256"), hashes.SHA256())
+
+
+def response() -> bytes:
+    return (
+        ocsp.OCSPResponseBuilder()
+        .add_response(
+            LEAF,
+            ISSUING.certificate,
+            hashes.SHA256(),
+            ocsp.OCSPCertStatus.GOOD,
+            NOW,
+            NOW + dt.timedelta(days=1),
+            None,
+            None,
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.NAME, ISSUING.certificate)
+        .sign(ISSUING.key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
+
+
+def ocsp_request() -> bytes:
+    builder = ocsp.OCSPRequestBuilder().add_certificate(LEAF, ISSUING.certificate, hashes.SHA1())
+    return builder.build().public_bytes(Encoding.DER)
+
+
+KEY = CLIENT.private_key
+KINDS = [
+    ("certificate", certificate_pem(LEAF)),
+    ("certificate", LEAF.public_bytes(Encoding.DER)),
+    ("certificate", pkcs7.serialize_certificates([LEAF, ISSUING.certificate], Encoding.DER)),
+    ("certificate", pkcs7.serialize_certificates([LEAF, ISSUING.certificate], Encoding.PEM)),
+    ("certificate", CLIENT.to_pkcs12("")),
+    ("certificate request", request().public_bytes(Encoding.PEM)),
+    ("certificate request", request().public_bytes(Encoding.DER)),
+    ("revocation list", ISSUING.crl(LEAF).public_bytes(Encoding.PEM)),
+    ("revocation list", ISSUING.crl(LEAF).public_bytes(Encoding.DER)),
+    ("OCSP response", response()),
+    ("OCSP request", ocsp_request()),
+    ("private key", private_key_pem(KEY)),
+    ("private key", KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())),
+    ("public key", KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)),
+    ("public key", KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)),
+]
+
+
+@pytest.mark.parametrize(("kind", "data"), KINDS, ids=[f"{kind}-{n}" for n, (kind, _) in enumerate(KINDS)])
+def test_each_kind_of_file_is_recognised(kind: str, data: bytes):
+    told = inspect_bytes(data, "file")
+    assert told.items[0].kind == kind
+    assert told.readable
+    told.as_dict()
+
+
+def test_a_certificate_is_told_as_people_ask():
+    (item,) = inspect_bytes(certificate_pem(LEAF), "cert.pem").items
+    assert item.facts["subject"] == "CN=orders"
+    assert item.facts["uri"] == ["spiffe://acme.example/orders"]
+    assert item.facts["is"] == "a leaf"
+    assert item.facts["usage"] == "clientAuth"
+    assert str(item.facts["left"]).endswith("days")
+
+
+def test_what_is_wrong_is_told_for_each_use():
+    told = inspect_bytes(chain_pem(CLIENT.chain), "cert.pem")
+    assert told.uses["client"] == []
+    assert told.uses["server"][0].code == "wrong_purpose"
+    old = ISSUING.leaf("old", start=-60, days=-30)
+    told = inspect_bytes(chain_pem(old.chain), "old.pem")
+    assert told.uses["client"][0].code == "certificate_expired"
+
+
+def test_a_key_is_never_shown_and_a_sealed_one_says_so():
+    sealed = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    told = inspect_bytes(sealed, "key.pem")
+    assert told.faults[0].code == "key_encrypted"
+    opened = inspect_bytes(sealed, "key.pem", passphrase=b"secret")
+    assert opened.items[0].kind == "private key"
+    number = KEY.private_numbers().private_value  # type: ignore[union-attr]
+    assert f"{number:x}" not in str(opened.as_dict())
+
+
+def test_a_directory_is_told_as_one_identity(tmp_path: Path):
+    CLIENT.save(tmp_path / "orders")
+    told = inspect_directory(tmp_path / "orders")
+    assert [item.kind for item in told.items] == [
+        "certificate",
+        "certificate",
+        "private key",
+        "trusted authority",
+    ]
+    assert told.notes == ["chain: spiffe://acme.example/orders <- Acme Issuing"]
+    (tmp_path / "orders" / "key.pem").write_bytes(private_key_pem(generate_key("p256")))
+    assert "key_mismatch" in {
+        one.code for found in inspect_directory(tmp_path / "orders").uses.values() for one in found
+    } | {one.code for one in inspect_directory(tmp_path / "orders").faults}
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"\xfe\xed\xfe\xed\0\0\0\2", "Java keystore"),
+        (b"<!DOCTYPE html><html></html>", "HTML"),
+        (b'{"certificate": "x"}', "JSON"),
+        (b"-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n", "SSH"),
+        (b"SQLite format 3\0", "NSS"),
+        (b"\x0a\x0d\x0d\x0a", "capture"),
+        (b"MIIB" * 40, "base64"),
+        (b"", "nothing"),
+        (b"hello\n", "text"),
+        (bytes(range(128, 250)), "no DER"),
+        (b"data:\n  tls.crt: TUlJ\n", "Kubernetes"),
+    ],
+)
+def test_what_is_none_of_these_is_named_with_a_way_out(data: bytes, what: str):
+    told = inspect_bytes(data, "file")
+    assert (
+        what
+        in " ".join(
+            [*told.notes, *(fault.summary for fault in told.faults), *(str(i.facts) for i in told.items)]
+        )
+        or told.faults
+    )
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_answered(data: bytes):
+    inspect_bytes(data, "file").as_dict()
+    inspect_bytes(b"\x30\x82" + data, "file").as_dict()
+    inspect_bytes(
+        b"-----BEGIN CERTIFICATE-----\n" + data + b"\n-----END CERTIFICATE-----\n", "file"
+    ).as_dict()
+
+
+@given(st.integers(0, len(LEAF.public_bytes(Encoding.DER)) - 1), st.integers(0, 255))
+def test_a_damaged_certificate_is_answered(place: int, octet: int):
+    der = bytearray(LEAF.public_bytes(Encoding.DER))
+    der[place] = octet
+    inspect_bytes(bytes(der), "file").as_dict()
+
+
+@pytest.mark.judge
+def test_openssl_says_the_same(tmp_path: Path):
+    (tmp_path / "cert.pem").write_bytes(certificate_pem(LEAF))
+    command = [
+        judge("openssl"),
+        "x509",
+        "-in",
+        str(tmp_path / "cert.pem"),
+        "-noout",
+        "-serial",
+        "-enddate",
+        "-fingerprint",
+        "-sha256",
+    ]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (item,) = inspect_bytes((tmp_path / "cert.pem").read_bytes(), "cert.pem").items
+    serial = re.search(r"serial=(\w+)", said)
+    assert serial is not None
+    assert int(serial[1], 16) == int(str(item.facts["serial"]), 16)
+    digest = re.search(r"Fingerprint=(\S+)", said)
+    assert digest is not None
+    assert digest[1].replace(":", "").lower() == item.facts["sha256"]
+    until = item.facts["valid_until"]
+    assert isinstance(until, dt.datetime)
+    assert f"{until:%b} {until.day:2} {until:%H:%M:%S %Y} GMT" in said
+
+
+def test_the_verb_reads_files_and_stdin(run_twoway: Command, tmp_path: Path):
+    CLIENT.save(tmp_path / "orders")
+    done = run_twoway("inspect", tmp_path / "orders", tmp_path / "orders" / "key.pem")
+    assert done.returncode == 0, done.stderr
+    assert "for a client: nothing is wrong with it" in done.stdout
+    assert "for a server: error:" in done.stdout
+    assert "public key sha256" in done.stdout
+    assert run_twoway("inspect", "-", typed="no such thing").returncode == 1
+    assert run_twoway("inspect", tmp_path / "missing").returncode == 2
+    as_json = run_twoway("inspect", tmp_path / "orders" / "cert.pem", "--json")
+    assert '"kind": "certificate"' in as_json.stdout
