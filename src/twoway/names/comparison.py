@@ -4,7 +4,7 @@
 |---|---|---|
 | dns | without case, label by label | not ASCII, an empty label, a final dot, a wildcard |
 | email | the domain without case, the local part exactly | not ASCII, quoted local parts |
-| ip | as an address; IPv4 within IPv6 is that IPv4 | what is no address |
+| ip | as an address | what is no address, a zone, IPv4 within IPv6 |
 | uri | scheme and host without case, the rest exactly, segment by segment | relative or empty segments, users, queries, fragments, percent-encoding that hides a plain character |
 | fingerprint | without case and colons | |
 | others | exactly, in Unicode's composed form (NFC) | characters that cannot be seen |
@@ -31,6 +31,7 @@ _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
 # RFC 3986 §3.3: what a path may have, percent-encoding and separators aside.
 _PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/%-]*")
 _ENCODED = re.compile(r"%(.{0,2})")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
 # An encoded one of these is another spelling of a plain one, or a separator in disguise.
 _NEVER_ENCODED = frozenset(
@@ -96,6 +97,8 @@ def _text(value: str) -> Comparable:
 
 def _fingerprint(value: str) -> Comparable:
     text = value.lower().replace(":", "").removeprefix("sha256=")
+    if not _SHA256.fullmatch(text):
+        raise Incomparable("it is not 64 hexadecimal digits of SHA-256")
     return Comparable("fingerprint", text, ((text,),))
 
 
@@ -122,7 +125,9 @@ def _ip(value: str) -> Comparable:
     if isinstance(address, IPv6Address):
         if address.scope_id is not None:
             raise Incomparable("a zone means something on one machine only")
-        address = address.ipv4_mapped or address  # ::ffff:10.0.0.1 is 10.0.0.1
+        if address.ipv4_mapped is not None:
+            # Name constraints compare its sixteen bytes, and not the four that it stands for.
+            raise Incomparable(f"IPv4 within IPv6 is written as IPv4 ({address.ipv4_mapped})")
     text = str(address)
     return Comparable("ip", text, (tuple(text.split(".")),), address)
 

@@ -40,6 +40,18 @@ class Pattern:
         found = comparable(self.kind, value)
         return found is not None and self.covers(found)
 
+    def may_match(self, value: str) -> bool:
+        """Whether it covers the value, or might: a value that cannot be compared may be anything."""
+        found = comparable(self.kind, value)
+        if found is not None:
+            return self.covers(found)
+        if self.kind != "dns" or not value.startswith("*."):
+            return True
+        # A presented wildcard stands for every first label, and so for the one that the pattern has.
+        first = (self.exact or ".".join(self.groups[0])).split(".", 1)[0]
+        found = comparable("dns", first.replace("**", _ANY).replace("*", _ANY) + value[1:])
+        return found is None or self.covers(found)
+
     def covers(self, name: Comparable) -> bool:
         """Whether it covers a name that is known to be comparable and of its kind."""
         if self.exact is not None:

@@ -22,10 +22,10 @@ class RuleIndex:
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._filed: dict[Key, list[tuple[int, Rule]]] = {}
         self._loose: list[tuple[int, Rule]] = []
-        self._count = 0
+        self._all = tuple(enumerate(rules))
+        denies = any(rule.kind == "deny" for _, rule in self._all)
         self.kinds: frozenset[str] = frozenset()
-        for number, rule in enumerate(rules):
-            self._count += 1
+        for number, rule in self._all:
             self.kinds |= {condition.key for condition in rule.conditions}
             keys = _keys_of(rule)
             if keys is None:
@@ -33,12 +33,13 @@ class RuleIndex:
                 continue
             for key in keys:
                 self._filed.setdefault(key, []).append((number, rule))
+        self._doubted = self.kinds if denies else frozenset()
         self._depth = max((len(key) - 2 for key in self._filed if key[1] == "~"), default=0)
         self._filed_kinds = tuple(sorted({str(key[0]) for key in self._filed}))
         self._masks = sorted({(int(key[2]), int(key[3])) for key in self._filed if key[1] == "/"})
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._all)
 
     def first_match(self, facts: Facts) -> Rule | None:
         """The first rule, in the order given, whose conditions all hold."""
@@ -49,6 +50,9 @@ class RuleIndex:
         return best[1] if best is not None else None
 
     def _candidates(self, facts: Facts) -> Iterator[tuple[int, Rule]]:
+        if any(comparable(kind, value) is None for kind in self._doubted for value in facts.get(kind, ())):
+            yield from self._all  # what cannot be compared may be what any deny rule means
+            return
         yield from self._loose
         filed = self._filed
         for kind in self._filed_kinds:

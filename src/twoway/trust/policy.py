@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from twoway.credential import printable
 from twoway.errors import PeerDenied
 from twoway.trust.index import RuleIndex
 from twoway.trust.peer import Peer
@@ -52,7 +53,9 @@ class NotAllowed(PeerDenied):
 class Policy:
     """Rules, tried together: any deny rule that matches wins, then any allow rule; otherwise the answer is no.
 
-    An empty policy denies everybody. `decide` costs about the same with one rule and with a thousand.
+    An empty policy denies everybody. A name that cannot be compared (see `twoway.names.comparison`) fulfils no
+    condition of an allow rule and every condition on its key of a deny rule. `decide` costs about the same with
+    one rule and with a thousand.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -93,7 +96,9 @@ class Policy:
         facts: Facts = facts_of(peer) if isinstance(peer, Peer) else peer
         rule = self._deny.first_match(facts)
         if rule is not None:
-            return Decision(False, f"denied by {rule}", rule)
+            doubts = "; ".join(rule.doubts(facts)[:3])
+            why = f", which may mean this peer: nobody can compare {doubts}" if doubts else ""
+            return Decision(False, f"denied by {rule}{why}", rule)
         rule = self._allow.first_match(facts)
         if rule is not None:
             return Decision(True, f"allowed by {rule}", rule)
@@ -104,6 +109,8 @@ class Policy:
 
 def _told(facts: Facts) -> str:
     shown = [
-        f"{key}={value}" for key in ("cn", "dns", "ip", "uri", "email") for value in facts.get(key, ())[:3]
+        f"{key}={printable(value)}"
+        for key in ("cn", "dns", "ip", "uri", "email")
+        for value in facts.get(key, ())[:3]
     ]
     return ", ".join(shown) or "it has no names"

@@ -10,9 +10,9 @@ from typing import Literal
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from twoway.credential import attribute_of, common_name, display_name, fingerprint_of, names_of
+from twoway.credential import attribute_of, common_name, display_name, fingerprint_of, names_of, printable
 from twoway.errors import ConfigError
-from twoway.names import BadName, Pattern, compile_pattern
+from twoway.names import BadName, Pattern, compile_pattern, problem_of
 from twoway.trust.peer import Peer
 
 Kind = Literal["allow", "deny"]
@@ -47,7 +47,22 @@ class Condition:
     patterns: tuple[Pattern, ...]
 
     def holds(self, facts: Facts) -> bool:
-        return any(pattern.matches(value) for value in facts.get(self.key, ()) for pattern in self.patterns)
+        """Whether it is certain: what lets somebody in is never chosen by them among several readings."""
+        values = facts.get(self.key, ())
+        if self.key == "cn" and len(values) > 1:
+            # Which of several common names is meant, readers do not agree about.
+            return all(self._covers(value) for value in values)
+        if self.key == "uri" and len(values) > 1:
+            # X509-SVID §2: more than one URI beside a SPIFFE ID, and it is none.
+            values = tuple(value for value in values if not value.lower().startswith("spiffe:"))
+        return any(self._covers(value) for value in values)
+
+    def may_hold(self, facts: Facts) -> bool:
+        """Whether it is possible: what keeps somebody out is not evaded by a name that nobody can compare."""
+        return any(pattern.may_match(value) for value in facts.get(self.key, ()) for pattern in self.patterns)
+
+    def _covers(self, value: str) -> bool:
+        return any(pattern.matches(value) for pattern in self.patterns)
 
     def __str__(self) -> str:
         return ",".join(f"{self.key}={pattern.text}" for pattern in self.patterns)
@@ -88,7 +103,20 @@ class Rule:
         return cls(kind, tuple(conditions), where)
 
     def matches(self, facts: Facts) -> bool:
+        """Whether the rule applies: to allow it must be certain, to deny it is enough that it may be so."""
+        if self.kind == "deny":
+            return all(condition.may_hold(facts) for condition in self.conditions)
         return all(condition.holds(facts) for condition in self.conditions)
+
+    def doubts(self, facts: Facts) -> tuple[str, ...]:
+        """Of a deny rule that matches: the names that it matches only because they cannot be compared."""
+        return tuple(
+            f"{one.key}={printable(value)} ({problem})"
+            for one in self.conditions
+            if not any(one._covers(value) for value in facts.get(one.key, ()))
+            for value in facts.get(one.key, ())
+            if (problem := problem_of(one.key, value)) is not None
+        )
 
     def __str__(self) -> str:
         told = "anyone the trust proves" if self.anyone else ",".join(str(one) for one in self.conditions)
@@ -142,10 +170,9 @@ def facts_of(peer: Peer) -> dict[str, tuple[str, ...]]:
 def facts_of_certificate(leaf: x509.Certificate) -> dict[str, tuple[str, ...]]:
     """What the rules' keys would see of whoever presents this certificate. Nothing of it is verified here."""
     names, issuer = names_of(leaf), common_name(leaf.issuer)
-    subject = common_name(leaf.subject)
     shown = display_name(leaf.issuer)
     return {
-        "cn": (subject,) if subject is not None else (),
+        "cn": attribute_of(leaf.subject, NameOID.COMMON_NAME),
         "o": attribute_of(leaf.subject, NameOID.ORGANIZATION_NAME),
         "ou": attribute_of(leaf.subject, NameOID.ORGANIZATIONAL_UNIT_NAME),
         "dns": names.dns,
