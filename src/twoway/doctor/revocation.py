@@ -97,7 +97,7 @@ def own_lists(
 
 
 def _lists(one: RevocationList, certificate: x509.Certificate) -> bool:
-    return one.issuer == certificate.issuer and certificate.serial_number in one.serials
+    return one.issuer == certificate.issuer and certificate.serial_number in one.entries
 
 
 def _own_revoked(certificate: x509.Certificate, one: RevocationList, side: Side) -> Finding:

@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
 from twoway.credential import describe, display_name, is_ca
+from twoway.trust.crl_entries import Entries, Unusable
 from twoway.trust.revocation_faults import (
     CertificateRevoked,
     CrlMissing,
@@ -48,9 +49,12 @@ class RevocationList:
         self.next_update = crl.next_update_utc
         self.problem = _problem(crl)
         self.for_cas, self.for_leaves = _scope(crl)
-        self.serials = (
-            frozenset(entry.serial_number for entry in crl) if self.problem is None else frozenset()
-        )
+        self.entries = Entries.none()
+        if self.problem is None:
+            try:
+                self.entries = Entries(crl.tbs_certlist_bytes)
+            except Unusable as error:
+                self.problem = str(error)
         self._shard = _shard(crl)
         self._verified: dict[x509.Certificate, bool] = {}
 
@@ -134,7 +138,7 @@ class Revocation:
         current = False
         for one in lists:
             # An entry counts on a stale list too: what was revoked stays revoked.
-            if serial in one.serials:
+            if serial in one.entries:
                 raise _revoked(one, certificate)
             fault = one.fault_at(now)
             current = current or fault is None
@@ -166,16 +170,10 @@ class Revocation:
 
 
 def _revoked(one: RevocationList, certificate: x509.Certificate) -> CertificateRevoked:
-    entry = one.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-    reason = "unspecified"
-    revoked_at = None
-    if entry is not None:
-        revoked_at = entry.revocation_date_utc
-        try:
-            reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
-        except (x509.ExtensionNotFound, ValueError):
-            reason = "unspecified"
-    return CertificateRevoked(describe(certificate), f"{certificate.serial_number:x}", revoked_at, reason)
+    serial = certificate.serial_number
+    return CertificateRevoked(
+        describe(certificate), f"{serial:x}", one.entries.since(serial), one.entries.reason(serial)
+    )
 
 
 def _problem(crl: x509.CertificateRevocationList) -> str | None:
@@ -189,6 +187,8 @@ def _problem(crl: x509.CertificateRevocationList) -> str | None:
     if point is not None:
         if point.indirect_crl:
             return "it is an indirect list, which speaks for other authorities"
+        if point.relative_name:
+            return "its distribution point is named relatively to its issuer, which is not understood"
         if point.only_some_reasons:
             return "it is split by reason"
         if point.only_contains_attribute_certs:

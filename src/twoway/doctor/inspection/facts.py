@@ -142,7 +142,7 @@ def of_ocsp_request(data: bytes) -> Facts:
 
 def of_key(key: object, *, private: bool) -> Facts:
     public = key.public_key() if private else key  # type: ignore[attr-defined]
-    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined, union-attr]
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[union-attr]
     digest = hashes.Hash(hashes.SHA256())
     digest.update(der)
     return {"type": key_type_of(key), "public_key_sha256": digest.finalize().hex()}
