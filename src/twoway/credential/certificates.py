@@ -88,7 +88,7 @@ def fingerprint_of(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def names_of(certificate: x509.Certificate) -> Names:
     """All subject alternative names (RFC 5280 §4.2.1.6); other kinds of names are left out."""
     try:
@@ -115,7 +115,7 @@ def common_name(name: x509.Name) -> str | None:
     return values[-1] if values else None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def display_name(name: x509.Name) -> str:
     """The name as people read it: most specific part first, control characters escaped."""
     text = ", ".join(

@@ -106,7 +106,7 @@ class Attempt:
         for der in self.facts.chains.get("server", ()):
             try:
                 found.append(x509.load_der_x509_certificate(der))
-            except ValueError:
+            except Exception:  # noqa: BLE001, S112 - the parser raises many kinds; all mean the same here
                 continue
         return tuple(found)
 

@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from twoway.credential import display_name, fingerprint_of, is_self_issued, key_type_of, names_of
 from twoway.explainer.transcript import Link, Mark
-from twoway.trust import CertificateUnreadable, Trust
+from twoway.trust import Trust
 from twoway.trust.reading import check_readable
 
 _USAGES = {
@@ -63,7 +63,7 @@ def _read(der: bytes) -> x509.Certificate | None:
     try:
         certificate = x509.load_der_x509_certificate(der)
         check_readable([certificate])
-    except (ValueError, CertificateUnreadable):
+    except Exception:  # noqa: BLE001 - the parser raises many kinds; all mean the same here
         return None
     return certificate
 

@@ -70,6 +70,8 @@ class Names:
         return {"dns": list(self.dns), "ip": list(self.ip), "uri": list(self.uri), "email": list(self.email)}
 
 
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+
 # -- writing ------------------------------------------------------------------------------------------
 
 
@@ -103,7 +105,8 @@ def parse_dns_name(text: str) -> str:
                 else f"the label {label!r} is not valid"
             )
             raise BadName("dns", text, why)
-    if all(label.isdecimal() for label in labels):
+    if _NUMBER.fullmatch(labels[-1]):
+        # RFC 1123 §2.1: the last label of a host name is alphabetic; other programs read this as an address.
         raise BadName("dns", text, "it reads as an IP address")
     return name
 
@@ -186,11 +189,12 @@ def matches_hostname(pattern: str, host: str) -> bool:
     """Whether a presented DNS name covers a host name (RFC 9525 §6.3): `*` stands for one whole left label.
 
     Both are ASCII (A-labels), or the answer is no: outside of ASCII, lower case makes one name of two (the
-    sign U+212A becomes k). An address is covered by no DNS name.
+    sign U+212A becomes k). A final dot is taken off the host only: a presented name with one would get around
+    excluded subtrees. An address is covered by no DNS name.
     """
     if not pattern.isascii() or not host.isascii():
         return False
-    pattern, host = pattern.lower().removesuffix("."), host.lower().removesuffix(".")
+    pattern, host = pattern.lower(), host.lower().removesuffix(".")
     if not pattern or not host or "\0" in pattern or "*" in host:
         return False
     if not pattern.startswith("*."):

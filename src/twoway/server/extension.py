@@ -50,12 +50,12 @@ def extensions_of(session: Session) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _told(chain: tuple[x509.Certificate, ...]) -> tuple[tuple[str, ...], str]:
     """A verified chain as PEM texts without its root, and its leaf's subject as RFC 4514 text."""
     return tuple(_pem(one) for one in without_root(chain)), chain[0].subject.rfc4514_string()
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _pem(certificate: x509.Certificate) -> str:
     return certificate_pem(certificate).decode("ascii")

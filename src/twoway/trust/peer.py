@@ -146,7 +146,7 @@ class _Facts(NamedTuple):
     key_type: str
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _facts_of(leaf: x509.Certificate) -> _Facts:
     """What a certificate says, read once."""
     names = names_of(leaf)

@@ -29,7 +29,7 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _read(certificate: x509.Certificate) -> None:
     key_type_of(certificate.public_key())
     _ = certificate.extensions, certificate.serial_number, certificate.signature_algorithm_oid
