@@ -40,6 +40,7 @@ bench: $(READY)
 
 docs: $(READY)
 	@$(BIN)/python -m tools.check_docs
+	@$(BIN)/python -m tools.failures --check
 
 lock:
 	@tools/lock

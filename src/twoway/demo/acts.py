@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from twoway.client import Client, peer
+from twoway.demo.pages import write_pages
 from twoway.demo.stage import (
     CLIENT_NAME,
     SERVER_NAME,
@@ -39,7 +40,8 @@ EXPORTER = "EXPORTER-twoway-demo"
 class Theatre:
     """Plays the acts in order against one running service."""
 
-    def __init__(self, cast: Cast, server: Server, ledger: Ledger) -> None:
+    def __init__(self, cast: Cast, server: Server, ledger: Ledger, *, kept: bool = True) -> None:
+        self._kept = kept
         self.cast, self.server, self.ledger = cast, server, ledger
         self.target = f"127.0.0.1:{server.port}"
         self.one_way: Handshake | None = None
@@ -186,12 +188,14 @@ class Theatre:
         act = Act("one way and two ways, side by side", "2-way adds three messages")
         with order_service(self.cast, Ledger(), clients="none", allow=()) as open_server:
             attempt = knock(open_server.port, ClientSettings(None, self.cast.trust))
+            page = write_pages(self.cast, self.server.port, open_server.port, kept=self._kept)
         if attempt.error is not None or self.two_way is None:
             act.outcome = str(attempt.error or "there is no 2-way handshake to compare with")
             return act
         self.one_way = Handshake.of(attempt.tap)
         one, two = self.one_way.names_until_finished(), self.two_way.names_until_finished()
         added = [entry for entry in two if entry not in one]
+        act.notes = [f"the whole of it as a page: {page}"]
         act.outcome = "2-way adds " + ", ".join(f"the {by}'s {name}" for by, name in added)
         act.as_expected = added == [
             ("server", "certificate_request"),
@@ -225,8 +229,8 @@ class Theatre:
 
 
 @contextlib.contextmanager
-def theatre(cast: Cast) -> Iterator[Theatre]:
+def theatre(cast: Cast, *, kept: bool = True) -> Iterator[Theatre]:
     """The service runs, and the acts may begin."""
     ledger = Ledger()
     with order_service(cast, ledger) as server:
-        yield Theatre(cast, server, ledger)
+        yield Theatre(cast, server, ledger, kept=kept)

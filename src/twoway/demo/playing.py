@@ -43,7 +43,7 @@ def play(place: Path | None, teller: Teller, say: Callable[[str], None]) -> Play
     acts: list[Act] = []
     try:
         cast = gather(stage)
-        with theatre(cast) as running:
+        with theatre(cast, kept=kept) as running:
             where = str(stage) if kept else "a directory that is removed at the end (--out DIR keeps them)"
             for line in teller.opening(where, running.target):
                 say(line)

@@ -7,7 +7,8 @@ from functools import cache
 
 from twoway.doctor.codes import CODES, found
 from twoway.doctor.finding import Blame, Finding, Report
-from twoway.doctor.wordings.table import ALERTS, ROWS, VERIFY, Speaker, Wording
+from twoway.doctor.wordings.causes import Speaker, Wording
+from twoway.doctor.wordings.table import ALERTS, ROWS, VERIFY
 
 MAX_TEXT = 65536
 _WHO: dict[Speaker, str] = {
