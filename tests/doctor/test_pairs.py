@@ -8,7 +8,6 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-import tests.doctor.pairs_of_leaves  # noqa: F401 - it registers its failures
 from tests.doctor.pairs import FAILURES
 from tests.doctor.sides import World, first, present, side
 from tests.pki import NOW, Issuer
