@@ -8,7 +8,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from tests.doctor.pairs import FAILURES
+from tests.doctor.pairs import FAILURES, the_client_sends_its_leaf_only
+from tests.doctor.pairs_of_leaves import the_intermediate_of_the_client_has_expired
 from tests.doctor.sides import World, first, present, side
 from tests.pki import NOW, Issuer
 from twoway.doctor.files import examine_pair
