@@ -14,7 +14,7 @@ from twoway.cli._passphrase import Passphrase
 from twoway.errors import UsageError
 
 if TYPE_CHECKING:
-    from twoway.doctor.finding import Report
+    from twoway.doctor.finding import Finding, Report
     from twoway.doctor.material import Material
 
 _PATH = click.Path(path_type=Path)
@@ -36,6 +36,11 @@ _PATH = click.Path(path_type=Path)
 @click.option("--path", default="/", show_default=True, metavar="PATH", help="What is asked for in HTTP.")
 @click.option("--timeout", default=10.0, show_default=True, help="Seconds for each wait.")
 @click.option("--server-trust", type=_PATH, metavar="FILE", help="Authorities that the server believes.")
+@click.option("--ca-dir", type=_PATH, metavar="DIR", help="The twoway authority, to ask what it remembers.")
+@click.option(
+    "--server", "as_server", is_flag=True, help="This is the server: --identity and --ca are its own."
+)
+@click.option("--refusals", type=_PATH, metavar="FILE", help="The server's log of refusals (JSON lines).")
 @passphrase_options
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 def doctor(
@@ -50,6 +55,9 @@ def doctor(
     server_name: str | None,
     server_identity: Path | None,
     server_trust: Path | None,
+    ca_dir: Path | None,
+    as_server: bool,
+    refusals: Path | None,
     passphrase_file: Path | None,
     passphrase_command: str | None,
     as_json: bool,
@@ -58,10 +66,14 @@ def doctor(
 
     With HOST:PORT the server is probed, as nobody and as the identity, and then all files are judged. With
     --files only the files are judged, as far as they are given: each certificate for its own purpose, by the
-    other side's trust. --error explains the error text of any program. Exit status 0 healthy, 1 broken.
+    other side's trust. --ca-dir asks the authority too, --refusals the server's log. --error explains the error text of any program. Exit status 0 healthy, 1 broken.
     """
     if text is not None:
         return _meaning(text, as_json)
+    if as_server:
+        server_identity, server_trust = server_identity or identity, server_trust or ca
+        identity = ca = None
+        files = files or target is None
     if files == (target is not None):
         raise UsageError(
             "doctor was not told what to examine"
@@ -78,7 +90,35 @@ def doctor(
     else:
         what = [str(one) for one in (identity or ca or crl, server_identity or server_trust) if one]
         report = _files(" and ".join(what), client, server)
-    return _tell(report, as_json)
+    return _tell(_with_records(report, client, server, ca_dir, refusals), as_json)
+
+
+def _with_records(
+    report: Report,
+    client: Material | None,
+    server: Material | None,
+    ca_dir: Path | None,
+    refusals: Path | None,
+) -> Report:
+    """The report with what the authority and the server's log know."""
+    from twoway.doctor.authority_side import remembered
+    from twoway.doctor.files import verdict_of
+    from twoway.doctor.finding import Report as Reported
+    from twoway.doctor.refusal_log import summed_up
+
+    more: list[Finding] = []
+    for one in (client, server) if ca_dir is not None else ():
+        if one is not None and one.chain:
+            assert ca_dir is not None
+            more += remembered(ca_dir, one.chain[0], one.side, one.clock)
+    if refusals is not None:
+        with refusals.open("r", encoding="utf-8", errors="replace") as file:
+            more += summed_up(file)
+    if not more:
+        return report
+    findings = [*report.findings, *more]
+    verdict = "broken" if report.verdict == "broken" else verdict_of(findings)
+    return Reported.of(report.target, verdict, findings)
 
 
 def _meaning(text: str, as_json: bool) -> int:

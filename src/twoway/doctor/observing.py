@@ -137,6 +137,7 @@ def attempt(
     version: str | None = None,
     server_name: str | None = "",
     alpn: tuple[str, ...] = ("http/1.1",),
+    post_handshake: bool = False,
 ) -> Attempt:
     """One connection; `version` None offers 1.2 and 1.3, `server_name` "" is the target's own, None is none."""
     what = Probe(
@@ -146,6 +147,7 @@ def attempt(
         alpn=alpn,
         credential=credential,
         request=target.request,
+        post_handshake=post_handshake,
     )
     offered = version or "TLSv1.2 and TLSv1.3"
     try:

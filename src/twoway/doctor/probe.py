@@ -27,6 +27,12 @@ class Observed:
     anonymous12: Attempt | None
     known: Attempt | None
     known12: Attempt | None
+    later: Attempt | None = None  # one that offers to be asked after the handshake
+
+    @property
+    def asks_later(self) -> bool:
+        """Whether the server asks for the certificate only after the handshake (RFC 8446 §4.6.2)."""
+        return self.later is not None and self.later.asked
 
     @property
     def all(self) -> tuple[Attempt, ...]:
@@ -73,7 +79,11 @@ def observe(target: Target, client: Material) -> Observed:
         known = attempt(target, credential=credential)
         if anonymous12 is not None and anonymous12.facts.answer is not None:
             known12 = attempt(target, credential=credential, version="TLSv1.2")
-    return Observed(target, anonymous, anonymous12, known, known12)
+    tried = [one for one in (anonymous, known) if one is not None]
+    later = None
+    if all(one.let_in and not one.asked for one in tried) and anonymous.facts.version == "TLSv1.3":
+        later = attempt(target, credential=credential, version="TLSv1.3", post_handshake=True)
+    return Observed(target, anonymous, anonymous12, known, known12, later)
 
 
 def _without_anchors(client: Material) -> list[Finding]:

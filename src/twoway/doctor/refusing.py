@@ -70,6 +70,8 @@ def refused(
     observed: Observed, client: Material, offline: list[Finding], *, sees_server: bool
 ) -> list[Finding]:
     """What the attempts tell beyond the files."""
+    if observed.asks_later:
+        return [_never_asked(observed, "error")]
     asked = observed.asking is not None
     known = _telling(observed)
     if known is not None:
@@ -145,6 +147,17 @@ def _optional() -> Finding:
 
 
 def _never_asked(observed: Observed, severity: str) -> Finding:
+    if observed.asks_later:
+        return found(
+            "post_handshake_authentication",
+            severity,  # type: ignore[arg-type]
+            "server",
+            f"the server asks for the certificate only after the handshake, for {observed.target.path}",
+            "request the certificate in the handshake, under a server name of its own: most clients do not offer "
+            "to be asked later",
+            {"expected": "a CertificateRequest in the handshake", "presented": "one after the request"},
+            also=("never_asked",),
+        )
     return found(
         "never_asked",
         severity,  # type: ignore[arg-type]

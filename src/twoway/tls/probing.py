@@ -27,7 +27,10 @@ _CHUNK = 16384
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What is offered and said: versions, name, protocols, a certificate, and perhaps a request after it."""
+    """What is offered and said: versions, name, protocols, a certificate, and perhaps a request after it.
+
+    `post_handshake` offers to be asked for the certificate later (RFC 8446 §4.2.6), which few clients do.
+    """
 
     minimum: str = "TLSv1.2"
     maximum: str = "TLSv1.3"
@@ -35,6 +38,7 @@ class Probe:
     alpn: tuple[str, ...] = ("http/1.1",)
     credential: Credential | None = None
     request: bytes = b""
+    post_handshake: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ def _connection(what: Probe, secrets: list[bytes]) -> SSL.Connection:
     if what.credential is not None:
         one = what.credential
         library.use_identity(context, one.private_key, one.chain, one.describe())
+    if what.post_handshake:
+        library.lib.SSL_CTX_set_post_handshake_auth(context._context, 1)
     connection = SSL.Connection(context)
     if what.server_name and not is_ip(what.server_name):
         with contextlib.suppress(ValueError, UnicodeError):

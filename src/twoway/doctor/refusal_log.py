@@ -1,0 +1,70 @@
+"""A server's own log of refusals, summed up: the same codes as everywhere, the most frequent first."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from twoway.doctor.codes import CODES
+from twoway.doctor.finding import Blame, Finding
+from twoway.doctor.remedies import REMEDIES
+
+MAX_LINES = 1_000_000
+
+
+def summed_up(lines: Iterable[str]) -> list[Finding]:
+    """One finding for each code in a log of JSON lines; other lines are passed over. Never raises.
+
+    They are warnings: a server that refuses does what it is there for, and whether it should is the question.
+    """
+    counts: Counter[str] = Counter()
+    last: dict[str, dict[str, Any]] = {}
+    for number, line in enumerate(lines):
+        if number >= MAX_LINES:
+            break
+        record = _refusal(line)
+        if record is not None:
+            code = str(record.get("code", ""))
+            counts[code] += 1
+            last[code] = record
+    total = counts.total()
+    return [_finding(code, count, total, last[code]) for code, count in counts.most_common(20)]
+
+
+def _refusal(line: str) -> dict[str, Any] | None:
+    start = line.find("{")
+    if start < 0 or '"refused"' not in line:
+        return None
+    try:
+        record = json.loads(line[start:])
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and record.get("event") == "refused" else None
+
+
+def _finding(code: str, count: int, total: int, record: dict[str, Any]) -> Finding:
+    known = CODES.get(code)
+    blame: Blame = "client" if known is None or known.blame == "presenter" else "config"
+    presented = record.get("presented")
+    who = (
+        presented[0].get("subject")
+        if isinstance(presented, list) and presented and isinstance(presented[0], dict)
+        else None
+    )
+    return Finding(
+        code,
+        "warning",
+        blame,
+        f"{count} of {total} refusals: {known.title if known else code}; the last one: {record.get('reason')}",
+        str(record.get("remedy") or REMEDIES.get(code, "")),
+        {
+            "count": count,
+            "last_at": record.get("at"),
+            "last_from": record.get("address"),
+            "last_presented": who,
+            "last_id": record.get("id"),
+        },
+        likelihood=count / total,
+    )
