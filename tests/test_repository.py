@@ -23,7 +23,8 @@ BIN = Path(sys.executable).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = (ROOT / "constraints.txt").read_text()
 PINNED = re.compile(
-    r"^([\w.-]+)==(\S+)((?: ;[^\\\n]*)?) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n?)+)", re.M
+    r"^([\w.-]+)(?:\[[\w,-]+\])?==(\S+)((?: ;[^\\\n]*)?) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n?)+)",
+    re.M,
 )
 HEAVY = ("cryptography", "OpenSSL", "sqlalchemy", "alembic", "uvicorn", "httpx2", "pydantic", "click", "rich")
 

@@ -69,7 +69,7 @@ class Case:
     make: Callable[[], Setup]
     alone: tuple[str, ...]
     both: tuple[str, ...]
-    servers: tuple[str, ...] = ("python", "openssl", "nginx", "node")
+    servers: tuple[str, ...] = ("python", "openssl", "nginx", "node", "go")
 
 
 class House:
@@ -171,10 +171,10 @@ def encrypted_key() -> Setup:
     return H.setup(client_key=sealed)
 
 
-ALL = ("python", "openssl", "nginx", "node")
+ALL = ("python", "openssl", "nginx", "node", "go")
 # What servers that give no reason leave to say, when nothing is wrong with what is seen.
 QUIET = ("refused_at_http", "closed_silently")
-NATIVE = ("python", "openssl", "nginx")
+NATIVE = ("python", "openssl", "nginx", "go")
 
 FAILURES = [
     # what the client presents

