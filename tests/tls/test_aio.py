@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -290,5 +291,35 @@ def test_a_connection_is_a_transport_like_any_other(pki: Pki):
             connection.write(b"too late")
             assert await asyncio.to_thread(sock.recv) == b""
             sock.close()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_handshake_that_a_reload_overtakes_is_judged_by_the_new_generation(pki: Pki, version: str):
+    """Begun under the old policy and ended after the new one took over: what counts is the new one."""
+
+    async def story() -> None:
+        async with running(ServerSettings(pki.server)) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            session = Session(client_context(pki, version), server_name="localhost")
+            with contextlib.suppress(TwowayError):
+                session.advance()
+            writer.write(session.outgoing())
+            session.receive(await reader.read(65536))
+            server.listener.live.reload(lambda: ServerSettings(pki.server, policy=Policy()))
+            server.listener.reauthorize()
+            with contextlib.suppress(TwowayError):
+                while not session.advance():
+                    writer.write(session.outgoing())
+                    session.receive(await reader.read(65536))
+            writer.write(session.outgoing())
+            session.write(b"hello")
+            writer.write(session.outgoing())
+            await server.until(lambda: server.refusals)
+            await asyncio.wait_for(reader.read(), 5)
+            writer.close()
+            assert server.refusals[0].code == "not_allowed"
+            assert server.seen == []
 
     asyncio.run(story())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twoway.errors import TwowayError
 from twoway.steps import Step
+from twoway.tls.addresses import address_of
 from twoway.tls.faults import NotTls, TimedOut, Truncated
 from twoway.tls.plain import PLAIN_HTTP_ANSWER
 from twoway.tls.refusal import Refusal
@@ -92,7 +93,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         return self._session
 
     def _begin(self, context: ServerContext) -> Session:
-        return Session(context, address=_address(self._raw) if self._raw is not None else None)
+        return Session(context, address=address_of(self._raw) if self._raw is not None else None)
 
     def data_received(self, data: bytes) -> None:
         state = self._state
@@ -155,6 +156,14 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             if answer := session.outgoing():
                 raw.write(answer)
             return
+        live = self._listener.live.current
+        if session.context.generation != live.number:
+            # A reload has overtaken this handshake: what it was judged by is no longer in force.
+            objection = live.context_for(session.server_name).objection(session.peer)
+            if objection is not None:
+                objection.step = Step.SERVER_CHECKS
+                self._refuse(objection)
+                return
         self._stop_timer()
         if session.version == "TLSv1.3":
             # Only session tickets are left to send: they leave with the first answer, or soon by themselves.
@@ -273,11 +282,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         context, peer = generation.context_for(self.session.server_name), self.session.peer
         key = (id(context), (peer.fingerprint,) if peer is not None else ())
         if key not in verdicts:
-            try:
-                context.admit(peer)
-                verdicts[key] = None
-            except TwowayError as fault:
-                verdicts[key] = fault
+            verdicts[key] = context.objection(peer)
         return verdicts[key]
 
     def cut(self, fault: TwowayError) -> None:
@@ -387,11 +392,3 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         if name == "cipher":
             return (self.session.cipher, self.session.version, None)
         return self._raw.get_extra_info(name, default) if self._raw is not None else default
-
-
-def _address(raw: asyncio.Transport) -> str | None:
-    name = raw.get_extra_info("peername")
-    if isinstance(name, tuple):
-        host = f"[{name[0]}]" if ":" in name[0] else name[0]
-        return f"{host}:{name[1]}"
-    return None

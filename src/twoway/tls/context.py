@@ -113,6 +113,14 @@ class EngineContext:
         verified = verify(peer.chain, self.trust, purpose=self.peer_purpose, now=self.now())
         self.decide(verified)
 
+    def objection(self, peer: Peer | None) -> TwowayError | None:
+        """What `admit` would raise; None for somebody who is admitted."""
+        try:
+            self.admit(peer)
+        except TwowayError as fault:
+            return fault
+        return None
+
     def rebuild(self, leaf: x509.Certificate) -> Chain:
         """The chain of a leaf whose cached one was evicted, verified again; raises PeerUntrusted."""
         assert self.trust is not None
