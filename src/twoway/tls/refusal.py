@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from twoway.credential import display_name, fingerprint_of, names_of, without_ro
 from twoway.errors import TwowayError
 from twoway.steps import Step
 from twoway.tls.alerts import name_of
+from twoway.trust.reading import first_line
 
 if TYPE_CHECKING:
     from twoway.tls.session import Session
@@ -57,7 +59,7 @@ class Refusal:
             if isinstance(fault, TwowayError)
             else "this is a fault of twoway: please report it",
             alert=name_of(session.alert_sent) if session.alert_sent is not None else None,
-            presented=tuple(_told(certificate) for certificate in without_root(session.presented)),
+            presented=tuple(_told(certificate) for certificate in _shown(session.presented)),
             evidence=fault.evidence if isinstance(fault, TwowayError) else {},
         )
 
@@ -85,13 +87,25 @@ class Refusal:
         return json.dumps(self.as_dict(), ensure_ascii=True, default=str)
 
 
+def _shown(chain: Sequence[x509.Certificate]) -> Sequence[x509.Certificate]:
+    try:
+        return without_root(tuple(chain))
+    except Exception:  # noqa: BLE001 - as below
+        return chain
+
+
 def _told(certificate: x509.Certificate) -> dict[str, object]:
-    return {
-        "subject": display_name(certificate.subject),
-        "issuer": display_name(certificate.issuer),
-        "serial": f"{certificate.serial_number:x}",
-        "not_before": certificate.not_valid_before_utc.isoformat(),
-        "not_after": certificate.not_valid_after_utc.isoformat(),
-        "names": names_of(certificate).as_dict(),
-        "fingerprint": fingerprint_of(certificate),
-    }
+    """A stranger's certificate as facts. The library decodes late: what cannot be read must not stop the refusal."""
+    fingerprint = fingerprint_of(certificate)
+    try:
+        return {
+            "subject": display_name(certificate.subject),
+            "issuer": display_name(certificate.issuer),
+            "serial": f"{certificate.serial_number:x}",
+            "not_before": certificate.not_valid_before_utc.isoformat(),
+            "not_after": certificate.not_valid_after_utc.isoformat(),
+            "names": names_of(certificate).as_dict(),
+            "fingerprint": fingerprint,
+        }
+    except Exception as error:  # noqa: BLE001 - the parser raises many kinds; all mean the same here
+        return {"subject": "(unreadable)", "unreadable": first_line(error), "fingerprint": fingerprint}
