@@ -215,6 +215,9 @@ def test_the_verb_reads_files_and_stdin(run_twoway: Command, tmp_path: Path):
     assert "for a server: error:" in done.stdout
     assert "public key sha256" in done.stdout
     assert run_twoway("inspect", "-", typed="no such thing").returncode == 1
-    assert run_twoway("inspect", tmp_path / "missing").returncode == 2
+    both = run_twoway("inspect", tmp_path / "missing", tmp_path / "orders" / "key.pem")
+    assert both.returncode == 1
+    assert "it cannot be read: No such file" in both.stdout
+    assert "private key" in both.stdout
     as_json = run_twoway("inspect", tmp_path / "orders" / "cert.pem", "--json")
     assert '"kind": "certificate"' in as_json.stdout

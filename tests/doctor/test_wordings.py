@@ -26,7 +26,7 @@ TEXTS = [
     ),
     (
         "[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] sslv3 alert handshake failure (_ssl.c:1006)",
-        "cipher_mismatch",
+        "certificate_required",
         REFUSED,
     ),
     (
@@ -142,7 +142,7 @@ TEXTS = [
     ("curl: (6) Could not resolve host: nowhere.example", "dns_failure", OWN),
     ("remote error: tls: certificate required", "certificate_required", REFUSED),
     ("remote error: tls: unknown certificate authority", "unknown_authority", REFUSED),
-    ("remote error: tls: bad certificate", "certificate_not_yet_valid", REFUSED),
+    ("remote error: tls: bad certificate", "unknown_authority", REFUSED),
     (
         "tls: failed to verify certificate: x509: certificate signed by unknown authority",
         "unknown_authority",
@@ -201,12 +201,12 @@ TEXTS = [
     ),
     (
         "javax.net.ssl.SSLHandshakeException: Received fatal alert: bad_certificate",
-        "certificate_not_yet_valid",
+        "unknown_authority",
         REFUSED,
     ),
     (
         "javax.net.ssl.SSLHandshakeException: Received fatal alert: handshake_failure",
-        "cipher_mismatch",
+        "certificate_required",
         REFUSED,
     ),
     ("javax.net.ssl.SSLHandshakeException: Empty client certificate chain", "certificate_required", OWN),
@@ -284,6 +284,24 @@ TEXTS = [
         REFUSES,
     ),
     ("read tcp 10.0.0.1:1->10.0.0.2:443: read: connection reset by peer", "connection_cut", REFUSED),
+    ("remote error: tls: expired certificate", "certificate_expired", REFUSED),
+    ("dial tcp: lookup nowhere.example: no such host", "dns_failure", OWN),
+    ("http: TLS handshake error from 127.0.0.1:1: EOF", "connection_cut", REFUSED),
+    (
+        "*** Fatal error: A TLS fatal alert has been received. *** Received alert [45]: Certificate has expired",
+        "certificate_expired",
+        REFUSED,
+    ),
+    ("Received alert [40]: Handshake failed", "certificate_required", REFUSED),
+    ("*** Fatal error: An unexpected TLS packet was received.", "plain_http", OWN),
+    (
+        "The remote certificate is invalid because of errors in the certificate chain: NotTimeValid",
+        "certificate_expired",
+        REFUSES,
+    ),
+    ("ERROR: The certificate of 'x' is not trusted.", "unknown_authority", REFUSES),
+    ("RBAC: access denied", "not_allowed", REFUSED),
+    ("SSL alert number 48", "unknown_authority", REFUSED),
     ("dial tcp 10.0.0.2:443: i/o timeout", "timed_out", OWN),
 ]
 
@@ -297,6 +315,15 @@ def test_a_real_text_is_understood(text: str, code: str, speaker: str):
     assert str(first.evidence["who_speaks"]).startswith(speaker)
     assert report.verdict == "undecided"
     assert "twoway doctor" in first.remedy
+
+
+def test_in_a_servers_own_log_it_is_the_client_that_presented():
+    text = "error:0A000086:SSL routines:tls_process_client_certificate:certificate verify failed: certificate has expired"
+    assert explain_text(text).findings[0].blame == "client"
+    assert (
+        explain_text("[SSL: CERTIFICATE_VERIFY_FAILED] certificate has expired (_ssl.c:1)").findings[0].blame
+        == "server"
+    )
 
 
 def test_a_text_that_nobody_knows_gives_no_guess():

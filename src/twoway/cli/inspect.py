@@ -37,13 +37,23 @@ def inspect(
     passphrase = None
     if passphrase_file or passphrase_command:
         passphrase = Passphrase("the files", file=passphrase_file, command=passphrase_command)
-    told = [_one(path, passphrase) for path in files]
+    told = [_read(path, passphrase) for path in files]
     if as_json:
         emit([one.as_dict() for one in told], json=True)
     else:
         for number, one in enumerate(told):
             emit([*([""] if number else []), *_lines(one)])
     return 0 if all(one.readable for one in told) else 1
+
+
+def _read(path: Path, passphrase: Passphrase | None) -> Inspected:
+    """One file; that it cannot be read is told in its place, so that the others are told too."""
+    from twoway.doctor.inspection import Inspected as Told
+
+    try:
+        return _one(path, passphrase)
+    except OSError as error:
+        return Told(str(path), notes=[f"it cannot be read: {error.strerror or error}"])
 
 
 def _one(path: Path, passphrase: Passphrase | None) -> Inspected:

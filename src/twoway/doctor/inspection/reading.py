@@ -240,3 +240,5 @@ def _read_bundle(data: bytes, told: Inspected, now: datetime, passphrase: Passph
     _tell_contents(told, (*contents.certificates, *contents.anchors), contents.crls, contents.key, now)
     if contents.certificates or contents.has_key:
         told.faults += [_as_finding(fault) for fault in contents.faults]
+    if passphrase is None and any(fault.code == "wrong_passphrase" for fault in told.faults):
+        told.notes.append("a PKCS#12 file is sealed with a passphrase: pass --passphrase-file FILE")

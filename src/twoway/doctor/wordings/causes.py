@@ -18,10 +18,16 @@ class Wording(NamedTuple):
 
 # The causes behind each alert when it comes back to whoever presented a certificate.
 UNKNOWN_CA = ("unknown_authority", "missing_intermediate", "rekeyed_authority", "crl_missing")
-BAD = ("certificate_not_yet_valid", "weak_algorithm", "not_strict", "unknown_authority")
+BAD = (
+    "unknown_authority",
+    "certificate_required",
+    "certificate_not_yet_valid",
+    "hostname_mismatch",
+    "not_strict",
+)
 EXPIRED = ("certificate_expired", "intermediate_expired", "crl_stale", "clock_skew")
 UNKNOWN = ("not_allowed", "unknown_authority", "crl_missing", "revocation_unknown")
-HANDSHAKE = ("cipher_mismatch", "certificate_required", "protocol_version_mismatch", "key_type_not_accepted")
+HANDSHAKE = ("certificate_required", "cipher_mismatch", "protocol_version_mismatch", "key_type_not_accepted")
 PURPOSE = ("wrong_purpose", "key_usage_unfit", "intermediate_wrong_purpose", "key_type_not_accepted")
 REQUIRED = ("certificate_required", "certificate_withheld", "no_certificate")
 LOCAL_ISSUER = ("missing_intermediate", "unknown_authority", "wrong_authority_in_trust", "no_anchors")

@@ -30,6 +30,7 @@ ROWS: tuple[Wording, ...] = (
     Wording("GnuTLS", "The certificate chain does not match the intended purpose", "refuses", PURPOSE),
     Wording("GnuTLS", "No certificate was found|Certificate is required", "refused", REQUIRED),
     Wording("GnuTLS", "The TLS connection was non-properly terminated", "refused", CUT),
+    Wording("GnuTLS", "An unexpected TLS packet was received", "own", PLAIN),
     Wording("GnuTLS", "A TLS fatal alert has been received|Received alert \\[\\d+\\]", "refused", ()),
     # rustls, .NET, proxies
     Wording(
@@ -61,6 +62,15 @@ ROWS: tuple[Wording, ...] = (
         "refuses",
         ("unknown_authority", "missing_intermediate"),
     ),
+    Wording("rustls", "tls handshake eof", "refused", CUT),
+    Wording(".NET", "NotTimeValid", "refuses", ("certificate_expired", "clock_skew")),
+    Wording(
+        "wget",
+        "doesn't have a known issuer|certificate of .* is not trusted",
+        "refuses",
+        ("unknown_authority", "missing_intermediate", "no_anchors"),
+    ),
+    Wording("Envoy", "RBAC: access denied", "refused", ("not_allowed",)),
     Wording(".NET", "RemoteCertificateNotAvailable", "own", REQUIRED),
     Wording(
         "Envoy",
@@ -165,7 +175,7 @@ ROWS: tuple[Wording, ...] = (
     ),
     Wording(
         "Python",
-        "Name or service not known|nodename nor servname|getaddrinfo failed|Temporary failure in name resolution",
+        "Name or service not known|no such host|nodename nor servname|getaddrinfo failed|Temporary failure in name resolution",
         "own",
         ("dns_failure",),
     ),

@@ -9,6 +9,7 @@ from twoway.doctor.codes import CODES, found
 from twoway.doctor.finding import Blame, Finding, Report
 from twoway.doctor.wordings.causes import Speaker, Wording
 from twoway.doctor.wordings.table import ALERTS, ROWS, VERIFY
+from twoway.wire.tables import ALERTS as NAMES
 
 MAX_TEXT = 65536
 _WHO: dict[Speaker, str] = {
@@ -26,6 +27,12 @@ _ALERT = re.compile(
 _VERIFY_FAILED = re.compile(
     r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|verify error|verify return|SSL certificate problem",
     re.I,
+)
+# GnuTLS: "Received alert [48]"; OpenSSL: "SSL alert number 116".
+_NUMBER = re.compile(r"alert (?:\[|number )(\d{1,3})")
+# A server's own log: these are functions of OpenSSL that read what a client has sent.
+_SERVERS_LOG = re.compile(
+    r"statem_srvr|tls_process_client_certificate|tls_process_client_hello|TLS handshake error from"
 )
 _PROGRAMS: tuple[tuple[str, str], ...] = (
     ("Go", r"remote error: tls|x509: |tls: "),
@@ -49,21 +56,29 @@ def explain_text(text: str) -> Report:
     The verdict is "undecided" always: one text has several causes, and the remedy names the probe that tells
     them apart. Only the first 64 KiB are read.
     """
-    text = text[:MAX_TEXT]
+    text = _numbered(text[:MAX_TEXT])
     shown = " ".join(text.split())[:120]
     row = _match(text)
     if row is None:
         return Report("the pasted text", "undecided", ())
-    findings = [_finding(row, code, shown, number) for number, code in enumerate(row.codes)]
+    of_server = _SERVERS_LOG.search(text) is not None
+    findings = [_finding(row, code, shown, number, of_server) for number, code in enumerate(row.codes)]
     return Report.of("the pasted text", "undecided", findings)
 
 
-def _finding(row: Wording, code: str, shown: str, number: int) -> Finding:
+def _numbered(text: str) -> str:
+    """The text with the names of alerts that it gives by number only."""
+    names = [NAMES.get(int(number), "") for number in _NUMBER.findall(text)]
+    told = " ".join(f"alert {name.replace('_', ' ')}" for name in names if name)
+    return f"{text} {told}" if told else text
+
+
+def _finding(row: Wording, code: str, shown: str, number: int, of_server: bool) -> Finding:
     known = CODES[code]
     blame: Blame = (
         known.blame
         if known.blame in ("client", "server", "network", "config")
-        else _blame(row.speaker, known.blame)
+        else _blame(row.speaker, known.blame, of_server)
     )
     probe = _FILES if code in _OF_FILES else _PROBE
     return found(
@@ -78,10 +93,11 @@ def _finding(row: Wording, code: str, shown: str, number: int) -> Finding:
     )
 
 
-def _blame(speaker: Speaker, role: str) -> Blame:
-    """Clients paste such texts more often than servers: the presenter of a refused certificate is the client."""
-    presenter: Blame = "server" if speaker == "refuses" else "client"
-    judge: Blame = "client" if speaker == "refuses" else "server"
+def _blame(speaker: Speaker, role: str, of_server: bool) -> Blame:
+    """Who presented: the side that the speaker refuses; clients paste such texts more often than servers."""
+    servers = (speaker == "refuses") is not of_server
+    presenter: Blame = "server" if servers else "client"
+    judge: Blame = "client" if servers else "server"
     return presenter if role == "presenter" else judge
 
 

@@ -174,6 +174,7 @@ ROWS: tuple[Wording, ...] = (
         "own",
         ("plain_http",),
     ),
+    Wording("Go", "TLS handshake error from .*: EOF", "refused", CUT),
     Wording("Go", "remote error: tls: ", "refused", ()),
     Wording(
         "Go",

@@ -24,8 +24,8 @@ from twoway.doctor.wordings.causes import (
 _OPENSSL_ALERTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("certificate[ _]?required", REQUIRED),
     ("unknown[ _]?(ca\\b|certificate authority)", UNKNOWN_CA),
-    ("certificate[ _]?expired", EXPIRED),
-    ("certificate[ _]?revoked", ("certificate_revoked",)),
+    ("certificate[ _]?expired|expired[ _]?certificate", EXPIRED),
+    ("certificate[ _]?revoked|revoked[ _]?certificate", ("certificate_revoked",)),
     ("unsupported[ _]?certificate", PURPOSE),
     ("certificate[ _]?unknown", UNKNOWN),
     ("bad[ _]?certificate", BAD),
