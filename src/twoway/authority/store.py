@@ -165,9 +165,20 @@ def _close(writer: Writer, engine: Engine, process: int) -> None:
         engine.dispose()
 
 
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    # Serial numbers and fingerprints are random: every insertion touches other pages of the indexes. With the
+    # default of 2 MiB a large store reads and writes them again and again (docs/why/store.md).
+    "cache_size=-32768",
+    "wal_autocheckpoint=4000",
+)
+
+
 def _prepare_connection(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # the driver begins no transaction by itself
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
