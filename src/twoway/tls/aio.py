@@ -306,36 +306,39 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             self._flush()
 
     def _flush(self) -> None:
+        if self._encrypt() and self._raw is not None:
+            self._raw.write(self.session.outgoing())
+            if not self._settled:
+                self._settled = True
+                self.session.settle()
+
+    def _encrypt(self) -> bool:
+        """Turn what is corked into ciphertext; False when there is nothing to send."""
         corked = self._corked
         if not corked or self._state is not _State.OPEN:
-            return
+            return False
         data = corked[0] if len(corked) == 1 else b"".join(corked)
         corked.clear()
         self._corked_size = 0
-        raw = self._raw
-        assert raw is not None
         self._stop_timer()
         try:
             self.session.write(data)
         except Exception as fault:  # noqa: BLE001 - the connection cannot go on
             self._broken(fault)
-            return
-        raw.write(self.session.outgoing())
-        if not self._settled:
-            self._settled = True
-            self.session.settle()
+            return False
+        return True
 
     def close(self) -> None:
-        """Send what is written, say close_notify, and close."""
+        """Send what is written and say close_notify, in one piece, and close."""
         raw = self._raw
         if raw is None or self._closing:
             return
-        self._flush()
+        self._encrypt()
         self._closing = True
         if self._state is _State.OPEN:
             self.session.close_notify()
-            if goodbye := self.session.outgoing():
-                raw.write(goodbye)
+            if last := self.session.outgoing():
+                raw.write(last)
         raw.close()
 
     def abort(self) -> None:
