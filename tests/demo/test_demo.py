@@ -132,3 +132,19 @@ def test_the_command_tells_json(run_twoway: Command):
     done = run_twoway("demo", "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout)["fine"] is True
+
+
+def test_the_demo_can_be_recorded_and_told_later(run_twoway: Command, tmp_path: Path):
+    done = run_twoway("demo", "--record", tmp_path / "rec")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "rec").glob("*.pcapng"))) >= 6
+    told = run_twoway("explain", max((tmp_path / "rec").glob("*-ok.pcapng")))
+    assert told.returncode == 0
+    assert "2-way TLS: shop and orders.localhost" in told.stdout
+
+
+def test_the_demo_writes_its_own_page(story: tuple[dict[str, Any], str, Path]):
+    page = (story[2] / "handshake.html").read_text("utf-8")
+    assert "2-way TLS: shop and orders.localhost proved to each other" in page
+    assert (story[2] / "handshake.svg").read_text("utf-8").startswith("<svg")
+    assert "only right" in (story[2] / "one-way-and-two-way.html").read_text("utf-8")

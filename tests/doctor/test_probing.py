@@ -138,6 +138,29 @@ def test_a_server_that_asks_after_the_handshake_is_told_apart_from_one_that_neve
     assert report.findings[0].code == "post_handshake_authentication"
 
 
+def test_a_virtual_host_that_does_not_ask_is_told_apart_from_the_one_that_does(tmp_path: Path):
+    """Settings of mutual TLS belong to a virtual host, and the server name chooses which."""
+    setup = case("p256")
+    client = identity(setup, tmp_path)
+    own = tmp_path / "server"
+    asking, open_to_all = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for context in (asking, open_to_all):
+        context.load_cert_chain(own / "cert.pem", own / "key.pem")
+    asking.load_verify_locations(own / "ca.pem")
+
+    def handle(sock: socket.socket) -> None:
+        # As servers with virtual hosts do: the hello is looked at before a context is chosen.
+        named = b"localhost" in sock.recv(4096, socket.MSG_PEEK)
+        asking.verify_mode = ssl.CERT_REQUIRED
+        with (open_to_all if named else asking).wrap_socket(sock, server_side=True) as tls:
+            tls.recv(4096)
+            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with answering(handle) as port:
+        report = asked(port, client)
+    assert report.findings[0].code == "wrong_virtual_host"
+
+
 @pytest.mark.slow
 def test_the_verdict_is_the_same_in_fifty_of_fifty_runs(tmp_path: Path):
     """In TLS 1.3 a server's alert is easily lost; the probe listens before it says anything."""

@@ -23,8 +23,14 @@ _STYLES = {
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep the authority and identities here."
 )
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Record every connection here for `twoway explain`, with its secrets.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The story as one JSON document.")
-def demo(out: Path | None, as_json: bool) -> int:
+def demo(out: Path | None, record: Path | None, as_json: bool) -> int:
     """Tell the whole story on this machine, on real sockets.
 
     Two programs prove to each other who they are, a stranger is turned away with the reason, an order is
@@ -38,7 +44,7 @@ def demo(out: Path | None, as_json: bool) -> int:
         return click.style(text, **_STYLES[style]) if lively else text  # type: ignore[arg-type]
 
     width = min(100, shutil.get_terminal_size((80, 24)).columns)
-    played = play(out, Teller(width, paint), (lambda _: None) if as_json else click.echo)
+    played = play(out, Teller(width, paint), (lambda _: None) if as_json else click.echo, record=record)
     if as_json:
         emit(played.as_dict(), json=True)
     return 0 if played.fine else 1

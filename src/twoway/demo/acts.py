@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from twoway.client import Client, peer
@@ -229,8 +230,8 @@ class Theatre:
 
 
 @contextlib.contextmanager
-def theatre(cast: Cast, *, kept: bool = True) -> Iterator[Theatre]:
+def theatre(cast: Cast, *, kept: bool = True, record: Path | None = None) -> Iterator[Theatre]:
     """The service runs, and the acts may begin."""
     ledger = Ledger()
-    with order_service(cast, ledger) as server:
+    with order_service(cast, ledger, record=record) as server:
         yield Theatre(cast, server, ledger, kept=kept)

@@ -35,15 +35,20 @@ class Played:
         }
 
 
-def play(place: Path | None, teller: Teller, say: Callable[[str], None]) -> Played:
-    """Play every act, telling each as soon as it is over; in `place`, or in a directory that is removed."""
+def play(
+    place: Path | None, teller: Teller, say: Callable[[str], None], *, record: Path | None = None
+) -> Played:
+    """Play every act, telling each as soon as it is over; in `place`, or in a directory that is removed.
+
+    `record` is where the connections to the service are recorded, with their secrets.
+    """
     began = time.monotonic()
     kept = place is not None
     stage = place or Path(tempfile.mkdtemp(prefix="twoway-demo-")) / "demo"
     acts: list[Act] = []
     try:
         cast = gather(stage)
-        with theatre(cast, kept=kept) as running:
+        with theatre(cast, kept=kept, record=record) as running:
             where = str(stage) if kept else "a directory that is removed at the end (--out DIR keeps them)"
             for line in teller.opening(where, running.target):
                 say(line)

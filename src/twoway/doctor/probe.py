@@ -28,6 +28,12 @@ class Observed:
     known: Attempt | None
     known12: Attempt | None
     later: Attempt | None = None  # one that offers to be asked after the handshake
+    unnamed: Attempt | None = None  # one without a server name, where the named one was not asked
+
+    @property
+    def asks_elsewhere(self) -> bool:
+        """Whether the same address asks for a certificate when no server name is sent: another virtual host."""
+        return self.unnamed is not None and self.unnamed.asked
 
     @property
     def asks_later(self) -> bool:
@@ -80,10 +86,12 @@ def observe(target: Target, client: Material) -> Observed:
         if anonymous12 is not None and anonymous12.facts.answer is not None:
             known12 = attempt(target, credential=credential, version="TLSv1.2")
     tried = [one for one in (anonymous, known) if one is not None]
-    later = None
+    later = unnamed = None
     if all(one.let_in and not one.asked for one in tried) and anonymous.facts.version == "TLSv1.3":
         later = attempt(target, credential=credential, version="TLSv1.3", post_handshake=True)
-    return Observed(target, anonymous, anonymous12, known, known12, later)
+    if all(one.let_in and not one.asked for one in tried):
+        unnamed = attempt(target, server_name=None)
+    return Observed(target, anonymous, anonymous12, known, known12, later, unnamed)
 
 
 def _without_anchors(client: Material) -> list[Finding]:

@@ -158,6 +158,18 @@ def _never_asked(observed: Observed, severity: str) -> Finding:
             {"expected": "a CertificateRequest in the handshake", "presented": "one after the request"},
             also=("never_asked",),
         )
+    if observed.asks_elsewhere:
+        name = observed.target.name
+        return found(
+            "wrong_virtual_host",
+            severity,  # type: ignore[arg-type]
+            "server",
+            f"under the name {name} the server never asks for a client certificate, and without a name it does: "
+            "they are two virtual hosts with two settings",
+            f"have the virtual host of {name} request client certificates, or call the one that does: --server-name NAME",
+            {"expected": f"a CertificateRequest under {name}", "presented": "one only without a server name"},
+            also=("never_asked",),
+        )
     return found(
         "never_asked",
         severity,  # type: ignore[arg-type]
