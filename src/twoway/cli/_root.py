@@ -26,6 +26,9 @@ VERBS: dict[str, Verb] = {
     "demo": Verb("twoway.cli.demo:demo", "Tell the whole story on this machine, on real sockets."),
     "ca": Verb("twoway.cli.ca:ca", "Be an authority: issue, renew, revoke and list identities."),
     "serve": Verb("twoway.cli.serve:serve", "Serve an application to proven clients only."),
+    "gateway": Verb(
+        "twoway.cli.gateway:gateway", "Put mutual TLS in front of, or behind, anything that speaks TCP."
+    ),
     "call": Verb("twoway.cli.call:call", "Call a URL and prove who is calling."),
     "explain": Verb("twoway.cli.explain:explain", "Tell a handshake step by step, with its real bytes."),
     "doctor": Verb("twoway.cli.doctor:doctor", "Say why a connection fails, and what to change."),

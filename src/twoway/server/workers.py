@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from typing import Protocol
 
 from twoway.server.journal import Journal
 from twoway.server.options import ServeOptions
@@ -20,6 +21,21 @@ _GRACE_SECONDS = 5.0
 _WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 
 
+class Closable(Protocol):
+    """Something that is listened on, or several of it."""
+
+    def close(self) -> None: ...
+
+
+class Crew(Protocol):
+    """How many processes, and how long they may take to end: seconds."""
+
+    @property
+    def workers(self) -> int: ...
+    @property
+    def drain_seconds(self) -> float: ...
+
+
 class Supervisor:
     """Keeps `count` children of this process running; each runs `work` and has an event loop of its own.
 
@@ -27,9 +43,7 @@ class Supervisor:
     and no loop. A child that dies is replaced, at once the first time, then ever more slowly.
     """
 
-    def __init__(
-        self, work: Callable[[], None], sock: socket.socket, options: ServeOptions, journal: Journal
-    ) -> None:
+    def __init__(self, work: Callable[[], None], sock: Closable, options: Crew, journal: Journal) -> None:
         self._work, self._socket, self._count, self._journal = work, sock, options.workers, journal
         self._patience = options.drain_seconds + _GRACE_SECONDS
         self._children: dict[int, float] = {}

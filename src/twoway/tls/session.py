@@ -103,10 +103,7 @@ class Session:
         self._verified: VerifiedChain | None = None
         self._hello = b""
         self._ssl = ssl = ffi.gc(lib.SSL_new(context.pointer), lib.SSL_free)
-        self._in = lib.BIO_new(lib.BIO_s_mem())
-        self._out = lib.BIO_new(lib.BIO_s_mem())
-        lib.BIO_set_mem_eof_return(self._in, -1)
-        lib.SSL_set_bio(ssl, self._in, self._out)  # the SSL owns both from here on
+        self._attach()
         handshakes[ssl] = self
         if context.role == "server":
             lib.SSL_set_accept_state(ssl)
@@ -119,6 +116,13 @@ class Session:
                 self._offer(ticket)
 
     # -- bytes ---------------------------------------------------------------------------------------
+
+    def _attach(self) -> None:
+        """Give the SSL the two memory buffers that stand for the network."""
+        self._in = lib.BIO_new(lib.BIO_s_mem())
+        self._out = lib.BIO_new(lib.BIO_s_mem())
+        lib.BIO_set_mem_eof_return(self._in, -1)
+        lib.SSL_set_bio(self._ssl, self._in, self._out)  # the SSL owns both from here on
 
     def receive(self, data: bytes) -> None:
         """Take ciphertext from the network."""

@@ -1,0 +1,330 @@
+"""One connection through the gateway, from accept to end.
+
+    accepted -> (hello -> handshake, mutual TLS in) -> connecting -> (handshake, mutual TLS out) -> relay -> ended
+
+No byte goes to a target before the handshake and the policy have both said yes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+from twoway.errors import PeerRefused, TwowayError
+from twoway.gateway import proxy_v2
+from twoway.gateway.backend import NoTarget, Target
+from twoway.gateway.ends import PlainEnd, TlsEnd
+from twoway.gateway.faults import TooManyOfPeer
+from twoway.gateway.loop import EDGE, READ, WRITE
+from twoway.gateway.relay import Relay
+from twoway.steps import Step
+from twoway.tls.faults import ConnectionCut, NotTls, TimedOut
+from twoway.tls.plain import PLAIN_HTTP_ANSWER
+from twoway.tls.socketed import SocketSession
+from twoway.trust import Peer
+from twoway.wire.peek import NeedMore, server_name_of
+
+if TYPE_CHECKING:
+    from twoway.gateway.frontend import Frontend
+
+_PEEK = 65536
+_MAX_DRAINED = 1 << 20
+
+
+class Connection:
+    """Everything about one client of one listener. `stage` is for people and for limits."""
+
+    __slots__ = (
+        "_back", "_back_session", "_drained", "_first", "_front_mask", "_target", "_tried", "_troubles",
+        "address", "frontend", "number", "relay", "session", "since", "sock", "stage",
+    )  # fmt: skip
+
+    def __init__(self, frontend: Frontend, sock: socket.socket, address: object, number: int) -> None:
+        self.frontend, self.sock, self.address, self.number = frontend, sock, address, number
+        self.since = frontend.loop.now
+        self.session: SocketSession | None = None
+        self.relay: Relay | None = None
+        self.stage = "hello" if frontend.options.tls_in else "connecting"
+        self._front_mask = 0
+        self._back: socket.socket | None = None
+        self._back_session: SocketSession | None = None
+        self._target: Target | None = None
+        self._tried: list[Target] = []
+        self._troubles: list[str] = []
+        self._first = b""
+        self._drained = 0
+
+    @property
+    def peer(self) -> Peer | None:
+        """Whom the other side of the TLS that comes in has proven to be."""
+        return self.session.peer if self.session is not None else None
+
+    @property
+    def told_address(self) -> str | None:
+        """The client's address, as logs write it."""
+        address = self.address
+        if isinstance(address, tuple):
+            return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+        return None
+
+    def begin(self) -> None:
+        """Take the first step that is possible now."""
+        if self.frontend.options.tls_in:
+            self._on_hello(0)
+        else:
+            self._connect()
+
+    # -- mutual TLS in -------------------------------------------------------------------------------
+
+    def _on_hello(self, _: int) -> None:
+        try:
+            hello = self.sock.recv(_PEEK, socket.MSG_PEEK)
+        except BlockingIOError:
+            hello = b""
+        except OSError:
+            self.drop()
+            return
+        else:
+            if not hello:
+                self.drop()
+                return
+        live = self.frontend.generation()
+        name = None if _is_whole(hello) and not live.named else server_name_of(hello)
+        if name is NeedMore or not hello:
+            if not self._front_mask:
+                self._watch_front(self._on_hello, READ | EDGE)
+            return
+        context = live.context_for(name if isinstance(name, str) else None)
+        self.session = SocketSession(context, self.sock.fileno(), hello=hello, address=self.told_address)
+        self.stage = "handshake"
+        self._on_handshake(0)
+
+    def _on_handshake(self, _: int) -> None:
+        session = self.session
+        assert session is not None
+        try:
+            if not session.advance():
+                self._watch_front(self._on_handshake, WRITE if session.wants_write else READ)
+                return
+            self.frontend.admitted(session)
+        except Exception as fault:  # noqa: BLE001 - a refusal, or a fault of ours: either way nobody gets in
+            self.refuse(fault)
+            return
+        options = self.frontend.options
+        if options.proxy_protocol:
+            self._first = self._proxy_header(session)
+        self._connect()
+
+    def _proxy_header(self, session: SocketSession) -> bytes:
+        local = self.sock.getsockname()
+        return proxy_v2.encode(
+            self.address[:2] if isinstance(self.address, tuple) else None,
+            local[:2] if isinstance(local, tuple) else None,
+            session.peer,
+            tls_version=session.version,
+            server_name=session.server_name,
+        )
+
+    def refuse(self, fault: BaseException) -> None:
+        """Say why in the log, let the other side read the alert that OpenSSL has sent, and close."""
+        session = self.session
+        assert session is not None
+        if isinstance(fault, ConnectionCut) and not session.hello_seen:
+            self.drop()
+            return
+        self.frontend.refused(fault, session)
+        if isinstance(fault, NotTls) and "HTTP" in fault.seen:
+            with contextlib.suppress(OSError):
+                self.sock.send(PLAIN_HTTP_ANSWER)
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+        self.stage = "refused"
+        self.frontend.drains(self)
+        self._watch_front(self._on_drain, READ)
+        self._on_drain(0)
+
+    def _on_drain(self, _: int) -> None:
+        try:
+            data = self.sock.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self._drained += len(data)
+        if not data or self._drained > _MAX_DRAINED:
+            self.drop()
+
+    # -- towards the target --------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self.stage = "connecting"
+        backend = self.frontend.backend
+        while (target := backend.choose(self._tried)) is not None:
+            self._tried.append(target)
+            self._target = target
+            try:
+                self._back, connected = target.connect()
+            except OSError as error:
+                self._missed(error)
+                continue
+            target.open += 1
+            if connected:
+                self._connected()
+            else:
+                self._rest_front()
+                self.frontend.loop.watch(self._back.fileno(), self._on_connected, WRITE)
+            return
+        self._give_up(NoTarget(tuple(self._troubles)))
+
+    def _missed(self, error: BaseException) -> None:
+        assert self._target is not None
+        self._troubles.append(f"{self._target.address}: {getattr(error, 'strerror', None) or error}")
+        self.frontend.backend.failed(self._target, error)
+        self._leave_target()
+
+    def _leave_target(self) -> None:
+        if self._back is not None and self._target is not None:
+            self._target.open -= 1
+            self.frontend.loop.close(self._back)
+            self._back = self._back_session = None
+
+    def _on_connected(self, _: int) -> None:
+        assert self._back is not None
+        failed = self._back.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if failed:
+            self._missed(OSError(failed, "connection refused" if failed == 111 else f"error {failed}"))
+            self._connect()
+            return
+        self.frontend.loop.forget(self._back.fileno())
+        self._connected()
+
+    def _connected(self) -> None:
+        assert self._target is not None
+        assert self._back is not None
+        self.frontend.backend.worked(self._target)
+        options = self.frontend.options
+        if not options.tls_out:
+            self._join(PlainEnd(self._back), 0)
+            return
+        context = self.frontend.client_context()
+        tickets = self._target.tickets
+        self._back_session = SocketSession(
+            context,
+            self._back.fileno(),
+            server_name=options.server_name or self._target.address.host,
+            target=str(self._target.address),
+            ticket=tickets.pop() if tickets else None,
+        )
+        self.stage = "handshake out"
+        self._rest_front()
+        self.frontend.loop.watch(self._back.fileno(), self._on_handshake_out, READ)
+        self._on_handshake_out(0)
+
+    def _on_handshake_out(self, _: int) -> None:
+        session, back = self._back_session, self._back
+        assert session is not None
+        assert back is not None
+        try:
+            if not session.advance():
+                mask = WRITE if session.wants_write else READ
+                self.frontend.loop.rewatch(back.fileno(), self._on_handshake_out, mask)
+                return
+        except Exception as fault:  # noqa: BLE001 - whatever it is, nothing is sent there
+            self._give_up(fault)
+            return
+        self._join(TlsEnd(back, session), READ)
+
+    def _give_up(self, fault: BaseException) -> None:
+        self.frontend.no_way(fault, self)
+        self._leave_target()
+        front = PlainEnd(self.sock)
+        front.reset()
+        self.drop()
+
+    def _join(self, back: PlainEnd, back_mask: int) -> None:
+        self.stage = "open"
+        front = TlsEnd(self.sock, self.session) if self.session is not None else PlainEnd(self.sock)
+        self.relay = Relay(
+            self.frontend.loop, front, back, self._relayed, front_mask=self._front_mask, back_mask=back_mask
+        )
+        self.relay.start(self._first)
+        self._first = b""
+
+    def _relayed(self, relay: Relay, fault: BaseException | None) -> None:
+        self.stage = "ended"
+        if self._target is not None:
+            self._target.open -= 1
+            if self._back_session is not None:
+                self._target.keep(self._back_session.ticket())
+        if isinstance(fault, PeerRefused):
+            self.frontend.no_way(fault, self)
+        self.frontend.ended(self, fault)
+
+    # -- ends from outside ---------------------------------------------------------------------------
+
+    def cut(self, fault: TwowayError) -> None:
+        """End a connection that is no longer admitted, or that has outlived a limit."""
+        if self.relay is not None:
+            self.relay.end(fault)
+        else:
+            self._leave_target()
+            self.drop()
+
+    def out_of_time(self) -> None:
+        """The limit of the present stage has come."""
+        if self.stage == "hello" and self.session is None:
+            self.frontend.silent(self)
+            self.drop()
+        elif self.stage in ("hello", "handshake"):
+            assert self.session is not None
+            fault = TimedOut("the handshake", self.frontend.options.bounds.handshake_seconds)
+            fault.step = self.session.step
+            self.refuse(fault)
+        elif self.stage in ("connecting", "handshake out"):
+            self._give_up(
+                TimedOut("the connection to the target", self.frontend.options.bounds.connect_seconds)
+            )
+        elif self.stage == "refused":
+            self.drop()
+
+    def drop(self) -> None:
+        """Close without a word."""
+        if self.stage == "ended":
+            return
+        self.stage = "ended"
+        self.frontend.loop.close(self.sock)
+        self.frontend.forget(self)
+
+    # -- watching ------------------------------------------------------------------------------------
+
+    def _watch_front(self, handler: object, mask: int) -> None:
+        loop, fd = self.frontend.loop, self.sock.fileno()
+        if not self._front_mask:
+            loop.watch(fd, handler, mask)  # type: ignore[arg-type]
+        elif self._front_mask != mask:
+            loop.rewatch(fd, handler, mask)  # type: ignore[arg-type]
+        else:
+            loop.hand_over(fd, handler)  # type: ignore[arg-type]
+        self._front_mask = mask
+
+    def _rest_front(self) -> None:
+        """Do not listen to the front until there is somewhere to carry its bytes to."""
+        if self._front_mask:
+            self.frontend.loop.forget(self.sock.fileno())
+            self._front_mask = 0
+
+
+def too_many(peer: Peer, most: int) -> TooManyOfPeer:
+    fault = TooManyOfPeer(peer.describe(), most)
+    fault.step = Step.SERVER_CHECKS
+    return fault
+
+
+def _is_whole(hello: bytes) -> bool:
+    """Whether a ClientHello lies complete in its first record: RFC 8446 §5.1 and §4."""
+    size = len(hello)
+    if size < 9 or hello[0] != 22:
+        return False
+    record = int.from_bytes(hello[3:5], "big")
+    return 5 + record <= size and 4 + int.from_bytes(hello[6:9], "big") <= record

@@ -1,0 +1,229 @@
+"""Gateway files: TOML with [gateway] and [[listener]] tables, with the line in every complaint.
+
+Relative paths are taken from the file's own directory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from twoway.credential import read
+from twoway.errors import ConfigError, TwowayError
+from twoway.gateway.addresses import Address
+from twoway.gateway.options import Bounds, GatewayOptions, ListenerOptions
+
+MAX_FILE = 1 << 20
+_HEADER = re.compile(r"\s*\[+\s*([A-Za-z_.]+)\s*\]+")
+_PATHS = ("identity", "policy", "shadow", "trust", "crl", "passphrase_file")
+_LISTS = ("allow", "deny", "trust", "crl", "target")
+_TEXTS = ("kind", "name", "listen", "identity", "policy", "shadow", "clients", "crl_rule", "server_name", "passphrase_file")  # fmt: skip
+_FLAGS = ("allow_anyone_proven", "target_tls", "proxy_protocol", "unsafe_plain", "end_at_expiry")
+_LISTENER = (*_TEXTS, *_LISTS, *_FLAGS, "ticket_seconds", "limits")
+_GATEWAY = ("workers", "drain_seconds", "log_format", "access_log", "admin", "metrics", "backlog")
+_CHOICES = {
+    "kind": ("server", "client"),
+    "clients": ("required", "optional", "none"),
+    "crl_rule": ("refuse", "warn"),
+}
+
+
+class BadGatewayFile(ConfigError):
+    """A gateway file that cannot mean what it says."""
+
+    code = "bad_gateway_file"
+
+    def __init__(self, where: str, problem: str, hint: str = "") -> None:
+        super().__init__(where, problem, hint)
+        self.where, self.problem, self.hint = where, problem, hint
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}"
+
+    @property
+    def remedy(self) -> str:
+        return self.hint or "compare with the example in docs/gateway.md"
+
+
+class _Places:
+    """Where tables and keys stand in the text, for people."""
+
+    def __init__(self, where: str, text: str) -> None:
+        self._where, self._lines = where, text.split("\n")
+        self._listeners = [
+            n for n, line in enumerate(self._lines) if re.match(r"\s*\[\[\s*listener\s*\]\]", line)
+        ]
+
+    def of(self, key: str, listener: int | None = None) -> str:
+        """`file:line` of a key; of its table when the key is not found."""
+        start = 0
+        if listener is not None and listener < len(self._listeners):
+            start = self._listeners[listener]
+        end = next((n for n in self._listeners if n > start), len(self._lines))
+        pattern = re.compile(rf"""\s*\[*\s*["']?([A-Za-z_]+\.)?{re.escape(key)}["']?\s*[=\]]""")
+        for number in range(start, end):
+            if pattern.match(self._lines[number]):
+                return f"{self._where}:{number + 1}"
+        return f"{self._where}:{start + 1}"
+
+
+def load(path: str | Path) -> GatewayOptions:
+    """The gateway that a file describes; raises BadGatewayFile. Reads no identity yet: see `check`."""
+    file = Path(path)
+    return parse(read(file, limit=MAX_FILE), base=file.parent, where=str(path))
+
+
+def parse(data: bytes, *, base: Path = Path(), where: str = "gateway file") -> GatewayOptions:
+    """The same of bytes. Raises BadGatewayFile and nothing else for any input."""
+    try:
+        text = data.decode("utf-8").removeprefix("\ufeff")
+        document = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise BadGatewayFile(f"{where}:{line}", "the file is not UTF-8 text", "save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        at = match[1] if (match := re.search(r"line (\d+)", str(error))) else "1"
+        raise BadGatewayFile(f"{where}:{at}", f"it is not TOML: {error}") from None
+    except RecursionError:
+        raise BadGatewayFile(where, "it is nested too deeply") from None
+    places = _Places(where, text)
+    for key in document:
+        if key not in ("gateway", "listener"):
+            raise BadGatewayFile(
+                places.of(key), f"there is no {key!r} in a gateway file", _meant(key, ("gateway", "listener"))
+            )
+    tables = document.get("listener", [])
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise BadGatewayFile(
+            places.of("listener"), "expected one [[listener]] table or more", "write [[listener]]"
+        )
+    listeners = tuple(_listener(table, number, base, places) for number, table in enumerate(tables))
+    return _gateway(document.get("gateway", {}), listeners, base, places)
+
+
+def _listener(table: dict[str, Any], number: int, base: Path, places: _Places) -> ListenerOptions:
+    def at(key: str) -> str:
+        return places.of(key, number)
+
+    for key, value in table.items():
+        _known(key, _LISTENER, at(key))
+        _typed(key, value, at(key))
+    for key in ("kind", "listen", "target", "identity"):
+        if key not in table:
+            raise BadGatewayFile(at("listener"), f"the listener has no {key}", f"add: {key} = …")
+    given = {key: _from_base(key, value, base) for key, value in table.items()}
+    passphrase = given.pop("passphrase_file", None)
+    if passphrase is not None:
+        given["passphrase"] = _from_file(Path(passphrase))
+    given["listen"] = _address(table["listen"], at("listen"))
+    targets = given.pop("target")
+    given["targets"] = tuple(_address(one, at("target")) for one in targets)
+    given["bounds"] = _bounds(given.pop("limits", {}), at)
+    try:
+        return ListenerOptions(**given)
+    except TwowayError as error:
+        raise BadGatewayFile(places.of("listener", number), str(error), _in_file(error.remedy)) from None
+
+
+def _bounds(table: Any, at: Any) -> Bounds:
+    if not isinstance(table, dict):
+        raise BadGatewayFile(at("limits"), "expected a table of limits")
+    names = tuple(field.name for field in dataclasses.fields(Bounds))
+    for key, value in table.items():
+        _known(key, names, at(key))
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+            raise BadGatewayFile(at(key), f"expected a number for {key}, got {value!r}")
+    try:
+        return Bounds(**table)
+    except TwowayError as error:
+        raise BadGatewayFile(at(next(iter(table))), str(error), error.remedy) from None
+
+
+def _gateway(
+    table: Any, listeners: tuple[ListenerOptions, ...], base: Path, places: _Places
+) -> GatewayOptions:
+    if not isinstance(table, dict):
+        raise BadGatewayFile(places.of("gateway"), "expected a table [gateway]")
+    kinds: dict[str, type] = {"workers": int, "backlog": int, "log_format": str, "access_log": bool, "admin": str, "metrics": str}  # fmt: skip
+    for key, value in table.items():
+        _known(key, _GATEWAY, places.of(key))
+        expected = kinds.get(key, (int, float))
+        if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+            raise BadGatewayFile(places.of(key), f"expected another kind of value for {key}, got {value!r}")
+    given = dict(table)
+    if "metrics" in given:
+        given["metrics"] = _address(given["metrics"], places.of("metrics"))
+    if "admin" in given:
+        given["admin"] = base / given["admin"]
+    if given.get("log_format", "text") not in ("text", "json"):
+        raise BadGatewayFile(
+            places.of("log_format"), f"no such log format: {given['log_format']}", "text or json"
+        )
+    try:
+        return GatewayOptions(listeners=listeners, **given)
+    except TwowayError as error:
+        raise BadGatewayFile(places.of("gateway"), str(error), error.remedy) from None
+
+
+def _known(key: str, known: tuple[str, ...], at: str) -> None:
+    if key not in known:
+        raise BadGatewayFile(at, f"there is no {key!r} here", _meant(key, known))
+
+
+def _typed(key: str, value: Any, at: str) -> None:
+    if key in _CHOICES and value not in _CHOICES[key]:
+        raise BadGatewayFile(at, f"{key} = {value!r} is not one of {', '.join(_CHOICES[key])}")
+    if key in _TEXTS and not isinstance(value, str):
+        raise BadGatewayFile(at, f"expected text for {key}, got {value!r}")
+    if key in _FLAGS and not isinstance(value, bool):
+        raise BadGatewayFile(at, f"expected true or false for {key}, got {value!r}")
+    if key == "ticket_seconds" and (
+        isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 86400
+    ):
+        raise BadGatewayFile(at, f"expected 0 to 86400 seconds for {key}, got {value!r}")
+    if key in _LISTS:
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+            raise BadGatewayFile(at, f"expected text or a list of texts for {key}, got {value!r}")
+
+
+def _from_base(key: str, value: Any, base: Path) -> Any:
+    if key in _LISTS and isinstance(value, str):
+        value = [value]
+    if key not in _PATHS:
+        return tuple(value) if isinstance(value, list) else value
+    return tuple(base / one for one in value) if isinstance(value, list) else base / value
+
+
+def _from_file(path: Path) -> Any:
+    def passphrase() -> bytes:
+        return read(path, limit=4096).rstrip(b"\r\n")
+
+    return passphrase
+
+
+def _address(text: str, at: str) -> Address:
+    try:
+        return Address.parse(text)
+    except TwowayError as error:
+        raise BadGatewayFile(at, str(error), error.remedy) from None
+
+
+def _in_file(remedy: str) -> str:
+    """A remedy in terms of the command line, in terms of the file."""
+    return re.sub(r"--([a-z-]+)", lambda match: match[1].replace("-", "_"), remedy)
+
+
+def _meant(key: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(key, known, 1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+
+
+def place_of_listener(path: str | Path, number: int) -> str:
+    """`file:line` of the listener with this number, from 0."""
+    text = read(Path(path), limit=MAX_FILE).decode("utf-8", "replace")
+    return _Places(str(path), text).of("listener", number)

@@ -1,0 +1,358 @@
+"""A listener of the gateway: accepts, keeps the limits, knows every connection, and lives through reloads."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import socket
+from collections import Counter, deque
+from datetime import UTC, datetime
+from typing import Any
+
+from twoway.errors import TwowayError
+from twoway.gateway.backend import Backend
+from twoway.gateway.connection import Connection, too_many
+from twoway.gateway.faults import OutlivedLimit
+from twoway.gateway.loop import READ, Loop
+from twoway.gateway.options import ListenerOptions
+from twoway.gateway.rates import Rates
+from twoway.gateway.tally import Tally
+from twoway.server.journal import Journal
+from twoway.steps import Step
+from twoway.tls import ClientContext, LiveClient, LiveServer, Refusal, Session
+from twoway.tls.faults import Truncated
+from twoway.tls.generation import ServerGeneration
+from twoway.trust import Policy
+
+SWEEP_SECONDS = 0.25
+_SLOW_SWEEP = 5.0
+_BACK_OFF = 0.1
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Material:
+    """What a listener has loaded: made, tried and replaced as one, in whichever thread asks."""
+
+    def __init__(self, options: ListenerOptions) -> None:
+        self._options = options
+        self.server = LiveServer(options.server_settings()) if options.tls_in else None
+        self.client = LiveClient(options.client_settings()) if options.tls_out else None
+        self.shadow = options.shadow_policy()
+
+    @property
+    def number(self) -> int:
+        """The generation in force."""
+        if self.server is not None:
+            return self.server.current.number
+        assert self.client is not None
+        return self.client.current.generation
+
+    def reload(self) -> None:
+        """Build and try everything anew; raises ConfigError and leaves what was."""
+        shadow = self._options.shadow_policy()
+        client = self._options.client_settings() if self.client is not None else None
+        if self.server is not None:
+            self.server.reload(self._options.server_settings)
+        if self.client is not None and client is not None:
+            settings = client
+            self.client.reload(lambda: settings)
+        self.shadow = shadow
+
+
+class Frontend:
+    """One listener at work, on one loop."""
+
+    def __init__(
+        self, options: ListenerOptions, material: Material, sock: socket.socket, loop: Loop, journal: Journal
+    ) -> None:
+        self.options, self.material, self.sock, self.loop, self.journal = (
+            options,
+            material,
+            sock,
+            loop,
+            journal,
+        )
+        self.tally = Tally()
+        self.backend = Backend(options.targets, loop, self._target_told)
+        self.connections: set[Connection] = set()
+        self._numbers = itertools.count(1)
+        bounds = options.bounds
+        self._rates = Rates(bounds.handshakes_per_second) if bounds.handshakes_per_second else None
+        self._of_peer: Counter[str] = Counter()
+        self._waiting: deque[tuple[float, Connection, str]] = deque()
+        self._draining: deque[tuple[float, Connection, str]] = deque()
+        self._listening = False
+        self._told_full = 0.0
+        self._next_slow = 0.0
+
+    @property
+    def name(self) -> str:
+        """What logs and metrics call this listener."""
+        return self.options.name or str(self.options.listen)
+
+    # -- accepting -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Listen from now on."""
+        self._listen()
+        self.loop.later(SWEEP_SECONDS, self._sweep)
+
+    def stop(self) -> None:
+        """Take nobody new; what runs goes on."""
+        if self._listening:
+            self.loop.forget(self.sock.fileno())
+        self._listening = False
+        self.loop.close(self.sock)
+
+    def _listen(self) -> None:
+        self.loop.watch(self.sock.fileno(), self._on_accept, READ, exclusive=True)
+        self._listening = True
+
+    def _on_accept(self, _: int) -> None:
+        try:
+            sock, address = self.sock.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in _OUT_OF_DESCRIPTORS:
+                raise
+            self._back_off(error)
+            return
+        sock.setblocking(False)
+        self.tally.accepted += 1
+        bounds = self.options.bounds
+        if len(self.connections) >= bounds.connections:
+            self._turn_away(sock, "too_many_connections")
+            return
+        rates = self._rates
+        if rates is not None and isinstance(address, tuple) and not rates.take(address[0], self.loop.now):
+            self._turn_away(sock, "too_many_handshakes")
+            return
+        connection = Connection(self, sock, address, next(self._numbers))
+        self.connections.add(connection)
+        connection.begin()
+        if connection.stage not in ("open", "ended"):
+            limit = bounds.handshake_seconds if self.options.tls_in else bounds.connect_seconds
+            self._waiting.append((self.loop.now + limit, connection, ""))
+
+    def _back_off(self, error: OSError) -> None:
+        """No descriptor is left: wait until some connections have ended."""
+        self.tally.turned_away["no_descriptors"] += 1
+        self._tell_full(f"accepts nobody for {_BACK_OFF} s: {error.strerror}")
+        self.loop.forget(self.sock.fileno())
+        self._listening = False
+
+        def again() -> None:
+            if self.sock.fileno() >= 0 and not self._listening:
+                self._listen()
+
+        self.loop.later(_BACK_OFF, again)
+
+    def _turn_away(self, sock: socket.socket, why: str) -> None:
+        self.tally.turned_away[why] += 1
+        self._tell_full(f"turns connections away: {why}")
+        sock.close()
+
+    def _tell_full(self, sentence: str) -> None:
+        if self.loop.now >= self._told_full:
+            self._told_full = self.loop.now + 1.0
+            self.journal.event("full", f"{self.name} {sentence}", listener=self.name)
+
+    # -- what connections ask and tell ---------------------------------------------------------------
+
+    def generation(self) -> ServerGeneration:
+        assert self.material.server is not None
+        return self.material.server.current
+
+    def client_context(self) -> ClientContext:
+        assert self.material.client is not None
+        return self.material.client.current
+
+    def admitted(self, session: Session) -> None:
+        """The last checks of a handshake that is complete: raises what speaks against it."""
+        live, tally = self.generation(), self.tally
+        if session.context.generation != live.number:
+            # A reload has overtaken this handshake: what it was judged by is no longer in force.
+            objection = live.context_for(session.server_name).objection(session.peer)
+            if objection is not None:
+                objection.step = Step.SERVER_CHECKS
+                raise objection
+        peer = session.peer
+        if peer is not None:
+            most = self.options.bounds.connections_per_peer
+            if most and self._of_peer[peer.fingerprint] >= most:
+                raise too_many(peer, most)
+            self._of_peer[peer.fingerprint] += 1
+            tally.resumed += peer.resumed
+            tally.post_quantum += bool(peer.group and "MLKEM" in peer.group.upper())
+            if self.material.shadow is not None:
+                self._ask_shadow(self.material.shadow, session)
+        tally.admitted += 1
+
+    def _ask_shadow(self, shadow: Policy, session: Session) -> None:
+        assert session.peer is not None
+        decision = shadow.decide(session.peer)
+        self.tally.shadow["allowed" if decision.allowed else "denied"] += 1
+        if not decision.allowed:
+            who = session.peer.describe()
+            self.journal.event("shadow-denied", f"{who} would be refused: {decision.because}", peer=who)
+
+    def refused(self, fault: BaseException, session: Session) -> None:
+        refusal = Refusal.of(fault, session)
+        self.tally.refused[refusal.code] += 1
+        self.journal.refused(refusal)
+
+    def silent(self, connection: Connection) -> None:
+        self.tally.silent += 1
+        self.journal.event(
+            "silent", f"{connection.told_address or self.name} said nothing that could be answered in time"
+        )
+
+    def drains(self, connection: Connection) -> None:
+        self._draining.append((self.loop.now + self.options.bounds.drain_seconds, connection, "refused"))
+
+    def no_way(self, fault: BaseException, connection: Connection) -> None:
+        """The target, or the way to it, is the reason that a connection ends."""
+        self.tally.failed[fault.code if isinstance(fault, TwowayError) else "internal_error"] += 1
+        self.journal.fault("no-way", f"{self.name}: a connection of {self._who(connection)} ends", fault)
+
+    def ended(self, connection: Connection, fault: BaseException | None) -> None:
+        """A relay has ended."""
+        tally, relay = self.tally, connection.relay
+        assert relay is not None
+        up, down = relay.carried
+        seconds = self.loop.now - connection.since
+        tally.bytes_up += up
+        tally.bytes_down += down
+        tally.lives.add(seconds)
+        how = _how(fault)
+        tally.ended[how] += 1
+        self.forget(connection)
+        if self.journal.access:
+            peer = connection.peer
+            self.journal.event(
+                "connection",
+                f"{self.name} #{connection.number} {self._who(connection)} up={up}B down={down}B "
+                f"{seconds:.3f}s {'resumed ' if peer is not None and peer.resumed else ''}ended={how}",
+                listener=self.name, number=connection.number, peer=peer.describe() if peer else None,
+                fingerprint=peer.fingerprint if peer else None, address=connection.told_address,
+                up=up, down=down, seconds=round(seconds, 6), resumed=peer.resumed if peer else None, ended=how,
+            )  # fmt: skip
+
+    def forget(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        peer = connection.peer
+        if peer is not None and connection.session is not None and connection.session.complete:
+            left = self._of_peer[peer.fingerprint] - 1
+            if left > 0:
+                self._of_peer[peer.fingerprint] = left
+            else:
+                del self._of_peer[peer.fingerprint]
+
+    def _who(self, connection: Connection) -> str:
+        peer = connection.peer
+        return (
+            f"{peer.describe() if peer else 'nobody proven'} from {connection.told_address or 'this machine'}"
+        )
+
+    def _target_told(self, name: str, sentence: str) -> None:
+        self.journal.event(name, f"{self.name}: {sentence}", listener=self.name)
+
+    # -- limits over time ----------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        now = self.loop.now
+        for queue in (self._waiting, self._draining):
+            while queue and (queue[0][0] <= now or queue[0][1].stage in ("open", "ended")):
+                at, connection, _ = queue.popleft()
+                if connection.stage in ("open", "ended"):
+                    continue
+                if at <= now:
+                    before = connection.stage
+                    connection.out_of_time()
+                    if connection.stage not in ("open", "ended", "refused") and connection.stage != before:
+                        self._waiting.append((now + self.options.bounds.connect_seconds, connection, ""))
+        if now >= self._next_slow:
+            self._next_slow = now + min(_SLOW_SWEEP, max(SWEEP_SECONDS, self.options.bounds.idle_seconds / 4))
+            self._sweep_open(now)
+        self.loop.later(SWEEP_SECONDS, self._sweep)
+
+    def _sweep_open(self, now: float) -> None:
+        bounds, at = self.options.bounds, datetime.now(UTC)
+        for connection in tuple(self.connections):
+            relay = connection.relay
+            if relay is None or connection.stage != "open":
+                continue
+            peer = connection.peer
+            if now - relay.active >= bounds.idle_seconds:
+                self._end(connection, f"idle for {bounds.idle_seconds:g} s")
+            elif bounds.lifetime_seconds and now - connection.since >= bounds.lifetime_seconds:
+                self._end(connection, f"open for {bounds.lifetime_seconds:g} s")
+            elif self.options.end_at_expiry and peer is not None and peer.not_after <= at:
+                self._end(connection, f"the certificate expired at {peer.not_after:%Y-%m-%d %H:%M:%S} UTC")
+
+    def _end(self, connection: Connection, what: str) -> None:
+        connection.cut(OutlivedLimit(what))
+
+    # -- a new generation ----------------------------------------------------------------------------
+
+    def reauthorize(self) -> int:
+        """Judge every open connection by the generation in force and cut whom it would not admit: how many."""
+        if self.material.server is None:
+            return 0
+        verdicts: dict[tuple[int, str], TwowayError | None] = {}
+        live, cut = self.generation(), 0
+        for connection in tuple(self.connections):
+            session = connection.session
+            if session is None or not session.complete or connection.stage == "refused":
+                continue
+            context, peer = live.context_for(session.server_name), session.peer
+            key = (id(context), peer.fingerprint if peer is not None else "")
+            if key not in verdicts:
+                verdicts[key] = context.objection(peer)
+            fault = verdicts[key]
+            if fault is not None:
+                fault.step = Step.TALK
+                self.refused(fault, session)
+                connection.cut(fault)
+                cut += 1
+        self.tally.cut += cut
+        return cut
+
+    def status(self) -> dict[str, Any]:
+        """What an operator wants to know, ready for JSON."""
+        return {
+            "name": self.name,
+            "kind": self.options.kind,
+            "listen": str(self.options.listen),
+            "generation": self.material.number,
+            "open": len(self.connections),
+            "ready": self.backend.is_ready,
+            "targets": [
+                {"address": str(one.address), "up": one.is_up, "open": one.open, "reason": one.reason}
+                for one in self.backend.targets
+            ],
+            "certificates": self._certificates(),
+            **self.tally.as_dict(),
+        }
+
+    def _certificates(self) -> list[dict[str, str]]:
+        settings: Any = (
+            self.material.server.current.settings if self.material.server is not None
+            else self.material.client.current.settings if self.material.client is not None else None
+        )  # fmt: skip
+        credential = settings.credential if settings is not None else None
+        if credential is None:
+            return []
+        leaf = credential.chain[0]
+        return [{"name": credential.describe(), "not_after": leaf.not_valid_after_utc.isoformat()}]
+
+
+def _how(fault: BaseException | None) -> str:
+    if fault is None:
+        return "closed"
+    if isinstance(fault, Truncated):
+        return "truncated"
+    if isinstance(fault, TwowayError):
+        return fault.code
+    return "reset"

@@ -1,0 +1,215 @@
+"""What a gateway was asked for, checked before anything is bound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from twoway.credential import Credential
+from twoway.credential.keys import Passphrase
+from twoway.errors import UsageError
+from twoway.gateway.addresses import Address
+from twoway.names import BadName, is_ip, parse_dns_name
+from twoway.server.options import Paths, ServeOptions
+from twoway.tls import Clients, ClientSettings, ServerSettings
+from twoway.tls.settings import TICKET_SECONDS
+from twoway.trust import Policy, Trust
+from twoway.trust.revocation import CrlRule
+
+Kind = Literal["server", "client"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What one listener spends on others: seconds and counts; 0 for a count or a lifetime means no bound."""
+
+    handshake_seconds: float = 10.0
+    connect_seconds: float = 5.0
+    idle_seconds: float = 3600.0
+    lifetime_seconds: float = 0.0
+    drain_seconds: float = 1.0
+    connections: int = 10_000
+    connections_per_peer: int = 0
+    handshakes_per_second: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("handshake_seconds", "connect_seconds", "idle_seconds", "drain_seconds", "connections"):
+            if not getattr(self, name) > 0:
+                raise UsageError(
+                    f"expected {name} above 0, got {getattr(self, name)}", "give a positive number"
+                )
+        for name in ("lifetime_seconds", "connections_per_peer", "handshakes_per_second"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(
+                    f"expected {name} of 0 or more, got {getattr(self, name)}", "0 sets no bound"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenerOptions:
+    """One listener. Of kind "server": mutual TLS comes in. Of kind "client": mutual TLS goes out.
+
+    `targets` are tried in turn. `target_tls` makes a server's way to its targets TLS as well, under the same
+    identity. `server_name` is the name that a target must prove (the target's host otherwise). Raises
+    UsageError when it would be unsafe or could not work; files are read by `server_source` and `client_settings`.
+    """
+
+    kind: Kind
+    listen: Address
+    targets: tuple[Address, ...]
+    identity: Credential | str | Path
+    name: str = ""
+    trust: Trust | Paths | None = None
+    crl: Paths = ()
+    crl_rule: CrlRule = "refuse"
+    policy: Policy | str | Path | None = None
+    allow: Sequence[str] = ()
+    deny: Sequence[str] = ()
+    allow_anyone_proven: bool = False
+    shadow: Policy | str | Path | None = None
+    clients: Clients = "required"
+    target_tls: bool = False
+    server_name: str | None = None
+    proxy_protocol: bool = False
+    unsafe_plain: bool = False
+    end_at_expiry: bool = False
+    ticket_seconds: int = TICKET_SECONDS
+    passphrase: Passphrase = field(default=None, repr=False)
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def __post_init__(self) -> None:
+        if not self.targets:
+            raise UsageError("no target was given", "say where the connections go: --target HOST:PORT")
+        if len(self.targets) != len(set(self.targets)):
+            raise UsageError("a target was given twice", "name each target once")
+        if any(not target.path and not target.port for target in self.targets):
+            raise UsageError("a target has port 0", "name the port that the target listens on")
+        if self.listen in self.targets:
+            raise UsageError(f"{self.listen} is listened on and called: a loop", "choose another target")
+        self._check_plain_side()
+        if self.kind == "server":
+            self._check_policy()
+        if self.kind == "client" and (self.allow or self.deny):
+            raise UsageError(
+                "rules decide about clients, and this listener has none", "pass --server-name instead"
+            )
+        if self.server_name is not None:
+            try:
+                if not is_ip(self.server_name):
+                    parse_dns_name(self.server_name)
+            except BadName as error:
+                raise UsageError(
+                    f"the server name cannot be proven: {error}", "use a DNS name or an IP address"
+                ) from error
+        elif self.tls_out and any(target.path for target in self.targets):
+            raise UsageError("a UNIX socket has no name to be proven", "pass --server-name NAME")
+
+    @property
+    def tls_in(self) -> bool:
+        return self.kind == "server"
+
+    @property
+    def tls_out(self) -> bool:
+        return self.kind == "client" or self.target_tls
+
+    def _check_plain_side(self) -> None:
+        if self.unsafe_plain:
+            return
+        exposed = () if self.tls_out else self.targets
+        if not self.tls_in:
+            exposed = (self.listen,)
+        for address in exposed:
+            if not address.is_local:
+                raise UsageError(
+                    f"the plain side would be readable for others: {address} is not on this machine",
+                    "use a loopback address or a UNIX socket; or say --unsafe-plain when the network in between"
+                    " is protected by other means",
+                )
+
+    def _check_policy(self) -> None:
+        if self.clients == "none":
+            return
+        if not (self.policy or self.allow or self.deny or self.allow_anyone_proven):
+            raise UsageError(
+                "no policy says who may pass",
+                "pass --allow RULE or --policy FILE; --allow-anyone-proven lets in whoever the authority has"
+                " given an identity",
+            )
+        if self.allow_anyone_proven and (self.policy or self.allow):
+            raise UsageError("--allow-anyone-proven makes every other rule idle", "leave one of them out")
+
+    def source(self) -> ServeOptions:
+        """Where identity, trust and policy come from; reads nothing yet."""
+        anyone = Policy.from_rules((), self.deny) if self.deny and self.allow_anyone_proven else None
+        if anyone is not None:
+            anyone = Policy(anyone.rules + Policy.anyone_proven().rules, "rules")
+        return ServeOptions(
+            identity=self.identity,
+            trust=self.trust,
+            crl=self.crl,
+            crl_rule=self.crl_rule,
+            policy=anyone if anyone is not None else self.policy,
+            allow=() if anyone is not None else self.allow,
+            deny=() if anyone is not None else self.deny,
+            clients=self.clients if self.tls_in else "required",
+            passphrase=self.passphrase,
+            ticket_seconds=self.ticket_seconds,
+        )
+
+    def server_settings(self) -> ServerSettings:
+        """Load everything for mutual TLS in; raises ConfigError."""
+        settings = self.source().settings()
+        # No application protocol is negotiated: the target decides what is spoken.
+        return ServerSettings(
+            settings.credential,
+            settings.trust,
+            settings.policy,
+            clients=settings.clients,
+            alpn=(),
+            ticket_seconds=settings.ticket_seconds,
+        )
+
+    def client_settings(self) -> ClientSettings:
+        """Load everything for mutual TLS out; raises ConfigError."""
+        settings = self.source().settings()
+        return ClientSettings(settings.credential, settings.trust, alpn=())
+
+    def shadow_policy(self) -> Policy | None:
+        """The policy that only says what it would decide; raises ConfigError."""
+        return Policy.load(self.shadow) if isinstance(self.shadow, (str, Path)) else self.shadow
+
+    def watched(self) -> tuple[Path, ...]:
+        """The files whose change means a new generation."""
+        shadow = (Path(self.shadow),) if isinstance(self.shadow, (str, Path)) else ()
+        return self.source().watched() + shadow
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayOptions:
+    """A whole gateway: its listeners, and what they share."""
+
+    listeners: tuple[ListenerOptions, ...]
+    workers: int = 1
+    drain_seconds: float = 30.0
+    log_format: str = "text"
+    access_log: bool = True
+    admin: str | Path | None = None
+    metrics: Address | None = None
+    backlog: int = 2048
+
+    def __post_init__(self) -> None:
+        if not self.listeners:
+            raise UsageError("a gateway without a listener has nothing to do", "add a [[listener]]")
+        taken: set[Address] = set()
+        for one in self.listeners:
+            if one.listen in taken and one.listen.port != 0:
+                raise UsageError(f"two listeners share {one.listen}", "give each an address of its own")
+            taken.add(one.listen)
+        if self.workers < 1:
+            raise UsageError(f"expected at least one worker, got {self.workers}", "pass workers=1 or more")
+        if self.metrics is not None and not self.metrics.is_local:
+            raise UsageError(
+                f"metrics would be readable for others at {self.metrics}", "use a loopback address"
+            )
