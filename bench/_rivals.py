@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.serve import free_port
+
 
 @dataclass
 class Rival:
@@ -21,19 +23,21 @@ class Rival:
     name: str
     version: str
     command: list[str]
+    port: int
 
 
-def rivals(place: Path, port: int, backend: int) -> list[Rival]:
+def rivals(place: Path, backend: int) -> list[Rival]:
     """Ourselves and whichever of the others is installed; their configuration files lie in `place`."""
-    found = [twoway(place, port, backend)]
+    found = [twoway(place, backend)]
     for make in (_nginx, _haproxy, _hitch, _stunnel):
-        rival = make(place, port, backend)
+        rival = make(place, free_port(), backend)
         if rival is not None:
             found.append(rival)
     return found
 
 
-def twoway(place: Path, port: int, backend: int, *extra: str, name: str = "twoway") -> Rival:
+def twoway(place: Path, backend: int, *extra: str) -> Rival:
+    port = free_port()
     from importlib.metadata import version
 
     from twoway.tls.library import version as library
@@ -43,7 +47,7 @@ def twoway(place: Path, port: int, backend: int, *extra: str, name: str = "twowa
         "--target", f"127.0.0.1:{backend}", "--identity", str(place / "api"), "--no-access-log",
         *(extra or ("--allow-anyone-proven",)),
     ]  # fmt: skip
-    return Rival(name, f"{version('twoway')}, {library()}", command)
+    return Rival("twoway", f"{version('twoway')}, {library()}", command, port)
 
 
 def _program(name: str) -> str | None:
@@ -76,7 +80,7 @@ stream {{ server {{
 }} }}
 """)
     version = _version([program, "-V"], r"nginx/[\d.]+", _LIBRARY)
-    return Rival("nginx", version, [program, "-c", f"{place}/nginx.conf", "-p", str(place)])
+    return Rival("nginx", version, [program, "-c", f"{place}/nginx.conf", "-p", str(place)], port)
 
 
 def _haproxy(place: Path, port: int, backend: int) -> Rival | None:
@@ -100,7 +104,7 @@ backend out
   server one 127.0.0.1:{backend}
 """)
     version = _version([program, "-vv"], r"version [\d.]+", _LIBRARY)
-    return Rival("haproxy", version, [program, "-f", f"{place}/haproxy.cfg"])
+    return Rival("haproxy", version, [program, "-f", f"{place}/haproxy.cfg"], port)
 
 
 def _hitch(place: Path, port: int, backend: int) -> Rival | None:
@@ -121,7 +125,7 @@ group = "nogroup"
 alpn-protos = "http/1.1"
 """)
     return Rival(
-        "hitch", _version([program, "--version"], r"[\d.]+"), [program, f"--config={place}/hitch.conf"]
+        "hitch", _version([program, "--version"], r"[\d.]+"), [program, f"--config={place}/hitch.conf"], port
     )
 
 
@@ -143,7 +147,7 @@ verifyChain = yes
 requireCert = yes
 """)
     version = _version([program, "-version"], r"stunnel [\d.]+", _LIBRARY)
-    return Rival("stunnel", version.replace("stunnel ", ""), [program, f"{place}/stunnel.conf"])
+    return Rival("stunnel", version.replace("stunnel ", ""), [program, f"{place}/stunnel.conf"], port)
 
 
 def _combined(place: Path) -> None:

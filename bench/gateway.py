@@ -57,8 +57,8 @@ accept(listener)
 class Load:
     """The client's side: the same calls against every rival."""
 
-    def __init__(self, port: int, context: ssl.SSLContext) -> None:
-        self.port, self.context = port, context
+    def __init__(self, context: ssl.SSLContext, port: int = 0) -> None:
+        self.context, self.port = context, port
 
     def connect(self, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
         sock = socket.create_connection(("127.0.0.1", self.port), 10)
@@ -117,6 +117,14 @@ class Load:
                     got += len(sock.recv(4096))
                 times.append(time.perf_counter() - began)
         return times
+
+
+@contextlib.contextmanager
+def running(rival: Rival, place: Path, load: Load) -> Iterator[int]:
+    """The rival started, and the load aimed at it."""
+    load.port = rival.port
+    with started(rival, place, load.exchange) as pid:
+        yield pid
 
 
 def spent(pid: int, work: object) -> float:
@@ -179,18 +187,17 @@ def main() -> None:
         authority.issue_client("load").save(place / "load")
         authority.close()
         behind = stack.enter_context(backend(place))
-        port = free_port()
-        load = Load(port, client_context(place / "load"))
-        everybody = rivals(place, port, behind)
+        load = Load(client_context(place / "load"))
+        everybody = rivals(place, behind)
         runs: dict[str, list[dict[str, float]]] = {rival.name: [] for rival in everybody}
         resumed: list[float] = []
         for _ in range(ROUNDS):
             for rival in everybody:
-                with started(rival, place, load.exchange) as pid:
+                with running(rival, place, load) as pid:
                     runs[rival.name].append(measure(pid, load))
                     if rival.name == "twoway":
                         resumed.append(_resumed(pid, load))
-        extra = _alone(place, port, behind, load)
+        extra = _alone(place, behind, load)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     report(everybody, runs, resumed, extra)
 
@@ -206,20 +213,20 @@ def _resumed(pid: int, load: Load) -> float:
     return spent(pid, work) / HANDSHAKES * 1e3
 
 
-def _alone(place: Path, port: int, behind: int, load: Load) -> dict[str, float]:
+def _alone(place: Path, behind: int, load: Load) -> dict[str, float]:
     """What only concerns ourselves: a large policy, many idle connections, latency."""
     rules = "".join(f'[[allow]]\nuri = "spiffe://bench.example/service/{n}"\n' for n in range(1000))
     (place / "policy.toml").write_text(rules + '[[allow]]\ncn = "load"\n')
     found: dict[str, float] = {}
     plain, heavy = [], []
     for _ in range(3):
-        with started(twoway(place, port, behind), place, load.exchange) as pid:
+        with running(twoway(place, behind), place, load) as pid:
             plain.append(measure(pid, load, everything=False)["handshake_ms"])
-        rival = twoway(place, port, behind, "--policy", str(place / "policy.toml"))
-        with started(rival, place, load.exchange) as pid:
+        rival = twoway(place, behind, "--policy", str(place / "policy.toml"))
+        with running(rival, place, load) as pid:
             heavy.append(measure(pid, load, everything=False)["handshake_ms"])
     found["policy_ratio"] = statistics.median(heavy) / statistics.median(plain)
-    with started(twoway(place, port, behind), place, load.exchange) as pid:
+    with running(twoway(place, behind), place, load) as pid:
         times = sorted(load.pings(PINGS))
         found["ping_p50_ms"], found["ping_p99_ms"] = times[PINGS // 2] * 1e3, times[PINGS * 99 // 100] * 1e3
         before = measure(pid, load, everything=False)["handshake_ms"]

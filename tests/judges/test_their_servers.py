@@ -38,7 +38,7 @@ STRANGER = {
 NOBODY = {
     "TLSv1.3": {
         **{name: {"certificate_required"} for name in ("openssl", "gnutls", "node", "python3.13")},
-        "java": {"bad_certificate"},
+        "java": {"bad_certificate", "certificate_required"},  # OpenJDK 17 up to 17.0.20, and from 17.0.21 on
         "uvicorn": {"certificate_required", CUT},
     },
     "TLSv1.2": {

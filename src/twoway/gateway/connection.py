@@ -16,7 +16,7 @@ from twoway.gateway import proxy_v2
 from twoway.gateway.backend import NoTarget, Target
 from twoway.gateway.ends import PlainEnd, TlsEnd
 from twoway.gateway.faults import TooManyOfPeer
-from twoway.gateway.loop import EDGE, READ, WRITE
+from twoway.gateway.loop import READ, WRITE
 from twoway.gateway.relay import Relay
 from twoway.steps import Step
 from twoway.tls.faults import ConnectionCut, NotTls, TimedOut
@@ -28,7 +28,7 @@ from twoway.wire.peek import NeedMore, server_name_of
 if TYPE_CHECKING:
     from twoway.gateway.frontend import Frontend
 
-_PEEK = 65536
+_RECEIVE = 65536
 _MAX_DRAINED = 1 << 20
 
 
@@ -37,7 +37,8 @@ class Connection:
 
     __slots__ = (
         "_back", "_back_session", "_drained", "_first", "_front_mask", "_target", "_tried", "_troubles",
-        "address", "frontend", "number", "relay", "session", "since", "sock", "stage",
+        "address",
+        "counted", "frontend", "number", "relay", "session", "since", "sock", "stage",
     )  # fmt: skip
 
     def __init__(self, frontend: Frontend, sock: socket.socket, address: object, number: int) -> None:
@@ -46,6 +47,7 @@ class Connection:
         self.session: SocketSession | None = None
         self.relay: Relay | None = None
         self.stage = "hello" if frontend.options.tls_in else "connecting"
+        self.counted = False
         self._front_mask = 0
         self._back: socket.socket | None = None
         self._back_session: SocketSession | None = None
@@ -79,42 +81,82 @@ class Connection:
 
     def _on_hello(self, _: int) -> None:
         try:
-            hello = self.sock.recv(_PEEK, socket.MSG_PEEK)
+            data = self.sock.recv(_RECEIVE)
         except BlockingIOError:
-            hello = b""
+            self._watch_front(self._on_hello, READ)
+            return
         except OSError:
+            data = b""
+        if not data:
             self.drop()
             return
-        else:
-            if not hello:
-                self.drop()
-                return
         live = self.frontend.generation()
-        name = None if _is_whole(hello) and not live.named else server_name_of(hello)
-        if name is NeedMore or not hello:
-            if not self._front_mask:
-                self._watch_front(self._on_hello, READ | EDGE)
-            return
-        context = live.context_for(name if isinstance(name, str) else None)
-        self.session = SocketSession(context, self.sock.fileno(), hello=hello, address=self.told_address)
+        context = live.default
+        if live.named:
+            self._first += data
+            name = server_name_of(self._first)
+            if name is NeedMore:
+                self._watch_front(self._on_hello, READ)
+                return
+            data, self._first = self._first, b""
+            context = live.context_for(name if isinstance(name, str) else None)
+        self.session = SocketSession(context, self.sock.fileno(), address=self.told_address)
         self.stage = "handshake"
-        self._on_handshake(0)
+        self._advance(data)
 
-    def _on_handshake(self, _: int) -> None:
+    def _on_handshake(self, events: int) -> None:
         session = self.session
         assert session is not None
         try:
-            if not session.advance():
-                self._watch_front(self._on_handshake, WRITE if session.wants_write else READ)
+            if events & WRITE and not self._answer(self._first):
                 return
-            self.frontend.admitted(session)
+            data = self.sock.recv(_RECEIVE)
+            if not data:
+                session.eof()
+        except BlockingIOError:
+            return
+        except OSError:
+            self.refuse(ConnectionCut(session.step, "server", None))
+        except TwowayError as fault:
+            self.refuse(fault)
+        else:
+            self._advance(data)
+
+    def _advance(self, data: bytes) -> None:
+        """Take in what has come and go as far as it leads."""
+        session = self.session
+        assert session is not None
+        try:
+            session.receive(data)
+            complete = session.advance()
+            if complete:
+                self.frontend.admitted(self, session)
         except Exception as fault:  # noqa: BLE001 - a refusal, or a fault of ours: either way nobody gets in
             self.refuse(fault)
             return
-        options = self.frontend.options
-        if options.proxy_protocol:
-            self._first = self._proxy_header(session)
+        # In TLS 1.3 only tickets are left to send, and they wait for the first answer.
+        if not (complete and session.version == "TLSv1.3"):
+            try:
+                if not self._answer(session.outgoing()) and not complete:
+                    return
+            except OSError:
+                self.refuse(ConnectionCut(session.step, "server", None))
+                return
+        if not complete:
+            self._watch_front(self._on_handshake, READ)
+            return
+        self._first = self._proxy_header(session) if self.frontend.options.proxy_protocol else b""
         self._connect()
+
+    def _answer(self, data: bytes) -> bool:
+        """Send our part of the handshake; what does not fit waits in `_first`. Raises OSError."""
+        try:
+            sent = self.sock.send(data) if data else 0
+        except BlockingIOError:
+            sent = 0
+        self._first = data[sent:]
+        self._watch_front(self._on_handshake, WRITE if self._first else READ)
+        return not self._first
 
     def _proxy_header(self, session: SocketSession) -> bytes:
         local = self.sock.getsockname()
@@ -127,16 +169,18 @@ class Connection:
         )
 
     def refuse(self, fault: BaseException) -> None:
-        """Say why in the log, let the other side read the alert that OpenSSL has sent, and close."""
+        """Say why in the log, send the alert and let the other side read it, and close."""
         session = self.session
         assert session is not None
         if isinstance(fault, ConnectionCut) and not session.hello_seen:
             self.drop()
             return
         self.frontend.refused(fault, session)
-        if isinstance(fault, NotTls) and "HTTP" in fault.seen:
-            with contextlib.suppress(OSError):
-                self.sock.send(PLAIN_HTTP_ANSWER)
+        answer = (
+            PLAIN_HTTP_ANSWER if isinstance(fault, NotTls) and "HTTP" in fault.seen else session.outgoing()
+        )
+        with contextlib.suppress(OSError):
+            self.sock.send(answer)
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
         self.stage = "refused"
@@ -212,6 +256,7 @@ class Connection:
         self._back_session = SocketSession(
             context,
             self._back.fileno(),
+            on_socket=True,
             server_name=options.server_name or self._target.address.host,
             target=str(self._target.address),
             ticket=tickets.pop() if tickets else None,
@@ -319,12 +364,3 @@ def too_many(peer: Peer, most: int) -> TooManyOfPeer:
     fault = TooManyOfPeer(peer.describe(), most)
     fault.step = Step.SERVER_CHECKS
     return fault
-
-
-def _is_whole(hello: bytes) -> bool:
-    """Whether a ClientHello lies complete in its first record: RFC 8446 §5.1 and §4."""
-    size = len(hello)
-    if size < 9 or hello[0] != 22:
-        return False
-    record = int.from_bytes(hello[3:5], "big")
-    return 5 + record <= size and 4 + int.from_bytes(hello[6:9], "big") <= record

@@ -44,6 +44,14 @@ class PlainEnd:
         except BlockingIOError:
             return 0
 
+    def holds(self) -> bool:
+        """Whether bytes that have left the socket are still to be read."""
+        return False
+
+    def flush(self) -> bool:
+        """Send what the end itself holds back; True when nothing is left."""
+        return True
+
     def finish(self) -> bool:
         """End the sending direction; True once that is done."""
         with contextlib.suppress(OSError):
@@ -57,17 +65,24 @@ class PlainEnd:
 
 
 class TlsEnd(PlainEnd):
-    """The same under TLS; the handshake is complete."""
+    """The same under TLS; the handshake is complete.
 
-    __slots__ = ("session",)
+    An accepted session is still in memory, with its tickets waiting: they leave with the first answer, and
+    then OpenSSL takes the socket. Who sends much and hears nothing gets them with the third reading.
+    """
+
+    __slots__ = ("_readings", "_unsent", "session")
 
     def __init__(self, sock: socket.socket, session: SocketSession) -> None:
         super().__init__(sock)
         self.session = session
+        self._unsent, self._readings = b"", 0
 
     def read(self) -> Data | None:
         """As PlainEnd.read; as many whole records as fit. Raises Truncated without a close_notify."""
         session = self.session
+        if session.in_memory:
+            return self._read_in_memory()
         count = session.read_into(_bytes, BUFFER_SIZE)
         if count <= 0:
             if count == NOTHING_YET:
@@ -75,7 +90,7 @@ class TlsEnd(PlainEnd):
                 session.wants_write = False
                 return None
             return b""
-        if count < 1024:  # a short message, likely alone: asking again would cost a call for nothing
+        if count < 1000:  # a short message, likely alone: asking again would cost a call for nothing
             return _view[:count]
         # A record carries at most 16 KiB; an end or an error after these bytes shows at the next read.
         while BUFFER_SIZE - count >= 16384:
@@ -85,13 +100,64 @@ class TlsEnd(PlainEnd):
             count += more
         return _view[:count]
 
+    def _read_in_memory(self) -> Data | None:
+        session = self.session
+        data = session.read()
+        if data is not None:
+            return data
+        self._readings += 1
+        if self._readings == 3:
+            self._send()
+            if not session.in_memory:
+                return self.read()
+        try:
+            arrived = self.sock.recv(BUFFER_SIZE)
+        except BlockingIOError:
+            return None
+        if not arrived:
+            session.eof()
+            return b""
+        session.receive(arrived)
+        return session.read()
+
     def write(self, data: Data) -> int:
         """All or nothing: 0 means that the same bytes have to be given again."""
         size = len(data)
-        source = _bytes if data.__class__ is memoryview and data.obj is _view.obj else ffi.from_buffer(data)
+        if self.session.in_memory:
+            if self._unsent:
+                return 0
+            self.session.write(data)
+            self._send()
+            return size
+        source = _bytes if data.__class__ is memoryview else ffi.from_buffer(data)
         return size if self.session.write_from(source, size) else 0
 
+    def holds(self) -> bool:
+        return self.session.in_memory and self.session.holds()
+
+    def flush(self) -> bool:
+        if self._unsent:
+            self._send()
+        return not self._unsent
+
+    def _send(self) -> None:
+        """Send the ciphertext that lies in memory; with nothing left of it, go over to the socket."""
+        data = self._unsent or self.session.outgoing()
+        try:
+            sent = self.sock.send(data) if data else 0
+        except BlockingIOError:
+            sent = 0
+        self._unsent = data[sent:]
+        if self._unsent:
+            self.stuck = True
+        else:
+            self.session.take_socket()
+
     def finish(self) -> bool:
-        if not self.session.say_goodbye():
+        if self._unsent:
             return False
-        return super().finish()
+        if self.session.in_memory:
+            self.session.close_notify()
+            self._send()
+            return not self._unsent and super().finish()
+        return self.session.say_goodbye() and super().finish()

@@ -22,7 +22,7 @@ from twoway.steps import Step
 from twoway.tls import ClientContext, LiveClient, LiveServer, Refusal, Session
 from twoway.tls.faults import Truncated
 from twoway.tls.generation import ServerGeneration
-from twoway.trust import Policy
+from twoway.trust import Peer, Policy
 
 SWEEP_SECONDS = 0.25
 _SLOW_SWEEP = 5.0
@@ -168,7 +168,7 @@ class Frontend:
         assert self.material.client is not None
         return self.material.client.current
 
-    def admitted(self, session: Session) -> None:
+    def admitted(self, connection: Connection, session: Session) -> None:
         """The last checks of a handshake that is complete: raises what speaks against it."""
         live, tally = self.generation(), self.tally
         if session.context.generation != live.number:
@@ -177,20 +177,25 @@ class Frontend:
             if objection is not None:
                 objection.step = Step.SERVER_CHECKS
                 raise objection
-        peer = session.peer
-        if peer is not None:
-            most = self.options.bounds.connections_per_peer
-            if most and self._of_peer[peer.fingerprint] >= most:
-                raise too_many(peer, most)
-            self._of_peer[peer.fingerprint] += 1
-            tally.resumed += peer.resumed
-            tally.post_quantum += bool(peer.group and "MLKEM" in peer.group.upper())
+        bounds = self.options.bounds
+        if session.presented or session.resumed:
+            if bounds.connections_per_peer and session.peer is not None:
+                self._count_peer(connection, session.peer, bounds.connections_per_peer)
+            tally.resumed += session.resumed
+            tally.post_quantum += "MLKEM" in (session.group or "").upper()
             if self.material.shadow is not None:
                 self._ask_shadow(self.material.shadow, session)
         tally.admitted += 1
 
+    def _count_peer(self, connection: Connection, peer: Peer, most: int) -> None:
+        if self._of_peer[peer.fingerprint] >= most:
+            raise too_many(peer, most)
+        self._of_peer[peer.fingerprint] += 1
+        connection.counted = True
+
     def _ask_shadow(self, shadow: Policy, session: Session) -> None:
-        assert session.peer is not None
+        if session.peer is None:
+            return
         decision = shadow.decide(session.peer)
         self.tally.shadow["allowed" if decision.allowed else "denied"] += 1
         if not decision.allowed:
@@ -241,12 +246,10 @@ class Frontend:
 
     def forget(self, connection: Connection) -> None:
         self.connections.discard(connection)
-        peer = connection.peer
-        if peer is not None and connection.session is not None and connection.session.complete:
-            left = self._of_peer[peer.fingerprint] - 1
-            if left > 0:
-                self._of_peer[peer.fingerprint] = left
-            else:
+        peer = connection.peer if connection.counted else None
+        if peer is not None:
+            self._of_peer[peer.fingerprint] -= 1
+            if not self._of_peer[peer.fingerprint]:
                 del self._of_peer[peer.fingerprint]
 
     def _who(self, connection: Connection) -> str:

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-READ, WRITE, EDGE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLET
+READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 BROKEN = select.EPOLLERR | select.EPOLLHUP
 _EXCLUSIVE = select.EPOLLEXCLUSIVE
 _BATCH = 256

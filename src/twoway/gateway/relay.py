@@ -33,8 +33,11 @@ class Flow:
             return
         if self.ended:
             return
-        for _ in range(_TURNS):
-            data = self.source.read()
+        source = self.source
+        turns = 0
+        while turns < _TURNS or source.holds():  # what an end holds itself, no event will tell of
+            turns += 1
+            data = source.read()
             if data is None:
                 return
             size = len(data)
@@ -47,7 +50,7 @@ class Flow:
             if taken < size:
                 self.pending = bytes(data[taken:])
                 return
-            if size < 1024:
+            if size < 1024 and not source.holds():
                 return
 
     def _drain(self) -> bool:
@@ -134,7 +137,7 @@ class Relay:
         self.active = self._loop.now
         try:
             if events & WRITE:
-                end.stuck = False
+                end.stuck = not end.flush()
                 if inward.pending is not None:
                     inward.pump()
                 outward.pump()

@@ -90,16 +90,15 @@ class EngineContext:
         return datetime.now(UTC)
 
     def decide(self, verified: VerifiedChain, path: Path | None = None) -> None:
-        """Ask the policy; raises NotAllowed with the deciding rule."""
-        if self.policy is None:
+        """Ask the policy; raises NotAllowed with the deciding rule. A yes holds for the path in this context."""
+        if self.policy is None or (path is not None and path.allowed_by is self.policy):
             return
-        if path is None or path.facts is None:
+        facts = path.facts if path is not None else None
+        if facts is None:
             facts = facts_of(Peer.from_verified(verified))
-            if path is not None:
-                path.facts = facts
-        else:
-            facts = path.facts
         decision = self.policy.decide(facts)
+        if path is not None:
+            path.facts, path.allowed_by = facts, self.policy if decision.allowed else None
         if not decision.allowed:
             raise NotAllowed(Peer.from_verified(verified).describe(), decision)
 

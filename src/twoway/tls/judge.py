@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
+from datetime import UTC, datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cryptography import x509
 
@@ -18,7 +19,17 @@ from twoway.errors import PeerUntrusted, TwowayError
 from twoway.tls import alerts, library
 from twoway.tls.faults import TicketElsewhere
 from twoway.tls.library import ffi, lib
-from twoway.trust import CertificateExpired, CertificateRevoked, HostnameMismatch, untrusted
+from twoway.trust import (
+    CertificateExpired,
+    CertificateRevoked,
+    HostnameMismatch,
+    Policy,
+    Trust,
+    VerifiedChain,
+    accept_current,
+    accept_verified,
+    untrusted,
+)
 
 if TYPE_CHECKING:
     from twoway.tls.session import Session
@@ -33,13 +44,31 @@ _SSL_INDEX = lib.SSL_get_ex_data_X509_STORE_CTX_idx()
 
 
 class Path:
-    """A chain that OpenSSL verified in this generation, leaf to anchor, and what the policy sees of its leaf."""
+    """A chain that OpenSSL verified in this generation, leaf to anchor, and what is known about it.
 
-    __slots__ = ("certificates", "facts")
+    `allowed_by` is the policy that has said yes to this leaf; what another one says is another question.
+    """
+
+    __slots__ = ("_accepted", "_begins", "_ends", "_trust", "allowed_by", "certificates", "facts")
 
     def __init__(self, certificates: Chain) -> None:
         self.certificates = certificates
         self.facts: dict[str, tuple[str, ...]] | None = None
+        self.allowed_by: Policy | None = None
+        self._accepted: VerifiedChain | None = None
+        self._trust: Trust | None = None
+        self._begins = self._ends = datetime.min.replace(tzinfo=UTC)
+
+    def accept(self, trust: Trust, purpose: Literal["server", "client"], now: datetime) -> VerifiedChain:
+        """Judge dates and revocation, as `accept_verified`; what cannot change is looked at once."""
+        if self._accepted is None or self._trust is not trust or not self._begins <= now <= self._ends:
+            self._accepted = accept_verified(self.certificates, trust, purpose=purpose, now=now)
+            self._trust = trust
+            self._begins = max(one.not_valid_before_utc for one in self.certificates)
+            self._ends = min(one.not_valid_after_utc for one in self.certificates)
+        elif trust.checks_revocation:
+            return accept_current(self.certificates, trust, purpose=purpose, now=now)
+        return self._accepted
 
 
 class ChainCache:

@@ -114,6 +114,12 @@ def drain_errors() -> tuple[Failure, ...]:
     return tuple(failures)
 
 
+def next_is_unexpected_eof() -> bool:
+    """Whether the oldest entry of this thread's error queue says that the stream ended without close_notify."""
+    code = lib.ERR_peek_error()
+    return bool(code) and lib.ERR_GET_REASON(code) == _REASON_UNEXPECTED_EOF
+
+
 def version() -> str:
     """The version line of the OpenSSL that carries every handshake."""
     return SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode()

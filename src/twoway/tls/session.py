@@ -24,7 +24,7 @@ from twoway.tls.context import EngineContext
 from twoway.tls.faults import NOT_TLS, ConnectionCut, HandshakeFailed, NotTls, Truncated
 from twoway.tls.judge import Chain, Path, handshakes
 from twoway.tls.library import BUFFER_SIZE, NULL, WANT_READ, ZERO_RETURN, ffi, lib
-from twoway.trust import NoCertificate, Peer, VerifiedChain, accept_verified, check_hostname
+from twoway.trust import NoCertificate, Peer, VerifiedChain, check_hostname
 from twoway.wire.peek import server_name_of
 
 
@@ -66,6 +66,7 @@ class Session:
         "_hello",
         "_in",
         "_out",
+        "_peer",
         "_ssl",
         "_verified",
         "address",
@@ -74,7 +75,6 @@ class Session:
         "context",
         "failure",
         "hello_seen",
-        "peer",
         "presented",
         "server_name",
         "target",
@@ -93,7 +93,7 @@ class Session:
         self.context = context
         self.address, self.target = address, target
         self.server_name = server_name
-        self.peer: Peer | None = None
+        self._peer: Peer | None = None
         self.complete = False
         self.failure: BaseException | None = None
         self.alert_sent: int | None = None
@@ -181,7 +181,7 @@ class Session:
         self.presented = chain = path.certificates
         if context.role == "client" and self.server_name is not None:
             check_hostname(chain[0], self.server_name)
-        verified = accept_verified(chain, context.trust, purpose=context.peer_purpose, now=context.now())
+        verified = path.accept(context.trust, context.peer_purpose, context.now())
         context.decide(verified, path)
         self._verified = verified
 
@@ -212,18 +212,22 @@ class Session:
             self._judge_resumed_server()
         if self.context.role == "server":
             self.server_name = self.asked_so_far()
-        if self._verified is not None:
-            alpn = self.alpn if self.context.settings.alpn else None
-            self.peer = Peer.from_verified(
+        self.complete = True
+
+    @property
+    def peer(self) -> Peer | None:
+        """Who the other side proved to be; None before the handshake is complete, and for nobody proven."""
+        if self._peer is None and self.complete and self._verified is not None:
+            self._peer = Peer.from_verified(
                 self._verified,
                 tls_version=self.version,
                 cipher=self.cipher,
                 group=self.group,
-                resumed=resumed,
-                alpn=alpn,
+                resumed=self.resumed,
+                alpn=self.alpn if self.context.settings.alpn else None,
                 address=self.address,
             )
-        self.complete = True
+        return self._peer
 
     def _judge_resumed_server(self) -> None:
         """A resumed server shows no certificate: the one it showed then is judged by today's rules."""

@@ -1,7 +1,8 @@
-"""A Session whose OpenSSL reads and writes the socket itself: for relays, where every copy is counted.
+"""A Session for relays, where every copy and every call is counted: OpenSSL reads and writes the socket itself.
 
-The same checks as in a Session on memory; only the bytes take the shorter way. Measured for bulk data, the
-way through memory costs twice the CPU (docs/why/gateway.md).
+A handshake is cheaper through memory (its many small records become one write), bulk data on the socket (no
+copy): so an accepted connection begins in memory and takes the socket after its first answer. The checks are
+those of every Session. Measured in docs/why/gateway.md.
 """
 
 from __future__ import annotations
@@ -21,36 +22,55 @@ NOTHING_YET = -1
 class SocketSession(Session):
     """One TLS connection on a non-blocking socket that the caller keeps open for as long as it lives.
 
-    `advance` as in Session; when it gives False, `wants_write` says which way the socket has to become ready.
-    `hello` is the ClientHello as it was peeked: a server needs it to judge a resumed session's name. `receive`,
-    `outgoing`, `read` and `write` have no meaning here: `read_into` and `write_from` take their place.
+    It begins in memory, used like any Session, and goes on after `take_socket` with `read_into` and `write_from`;
+    or, made with `on_socket=True`, begins on the socket, where `wants_write` says which way the socket has to
+    become ready when `advance` gives False.
     """
 
-    __slots__ = ("_fd", "wants_write")
+    __slots__ = ("_fd", "in_memory", "wants_write")
 
     def __init__(
         self,
         context: EngineContext,
         fd: int,
         *,
-        hello: bytes = b"",
+        on_socket: bool = False,
         server_name: str | None = None,
         address: str | None = None,
         target: str | None = None,
         ticket: Ticket | None = None,
     ) -> None:
-        self._fd, self.wants_write = fd, False
+        self._fd, self.wants_write, self.in_memory = fd, False, not on_socket
         super().__init__(context, server_name=server_name, address=address, target=target, ticket=ticket)
-        self._hello = hello
 
     def _attach(self) -> None:
+        if self.in_memory:
+            super()._attach()
+        else:
+            self._take()
+
+    def _take(self) -> None:
         if lib.SSL_set_fd(self._ssl, self._fd) != 1:
             library.drain_errors()
             raise MemoryError("SSL_set_fd")
+        self.in_memory = False
+
+    def holds(self) -> bool:
+        """Whether ciphertext that has arrived lies in memory, not yet taken in."""
+        return self.in_memory and bool(library.pending(self._in))
+
+    def take_socket(self) -> bool:
+        """Go over to the socket; False, and nothing is changed, while bytes of either direction lie in memory."""
+        if not self.in_memory:
+            return True
+        if library.pending(self._in) or library.pending(self._out):
+            return False
+        self._take()  # frees the two buffers
+        return True
 
     def advance(self) -> bool:
-        if self.complete:
-            return True
+        if self.in_memory or self.complete:
+            return super().advance()
         result = lib.SSL_do_handshake(self._ssl)
         if result == 1:
             self._completed()
@@ -104,5 +124,7 @@ class SocketSession(Session):
         if error == _SYSCALL and self.failure is None:
             library.drain_errors()
             return Truncated() if self.complete else ConnectionCut(self.step, self.context.role, self.target)
-        fault = self._fault(error)
-        return Truncated() if self.complete and isinstance(fault, ConnectionCut) else fault
+        if self.complete and library.next_is_unexpected_eof():
+            library.drain_errors()
+            return Truncated()
+        return self._fault(error)

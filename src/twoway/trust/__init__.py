@@ -31,7 +31,7 @@ from twoway.trust.revocation_faults import (
     RevocationUnknown,
 )
 from twoway.trust.rules import BadRule, Rule
-from twoway.trust.verification import VerifiedChain, accept_verified, check_hostname, verify
+from twoway.trust.verification import VerifiedChain, accept_current, accept_verified, check_hostname, verify
 
 __all__ = [
     "AnchorNotAuthority",
@@ -64,6 +64,7 @@ __all__ = [
     "VerifiedChain",
     "WeakAlgorithm",
     "WrongPurpose",
+    "accept_current",
     "accept_verified",
     "check_hostname",
     "untrusted",

@@ -103,6 +103,13 @@ def accept_verified(
             raise CertificateExpired(describe(certificate), certificate.not_valid_after_utc, now)
         if now < certificate.not_valid_before_utc:
             raise CertificateNotYetValid(describe(certificate), certificate.not_valid_before_utc, now)
+    return accept_current(certificates, trust, purpose=purpose, now=now)
+
+
+def accept_current(
+    certificates: Sequence[x509.Certificate], trust: Trust, *, purpose: Purpose, now: datetime
+) -> VerifiedChain:
+    """Judge the revocation of a path that `accept_verified` has accepted before and whose dates hold `now`."""
     doubts = trust.check_revocation(certificates, now)
     state: Revoked = "warned" if doubts else "good" if trust.checks_revocation else "unchecked"
     return VerifiedChain(tuple(certificates), purpose, state, doubts, _VERIFIED)
