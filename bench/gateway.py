@@ -20,7 +20,7 @@ from bench.serve import cpu_seconds, free_port, memory
 from twoway.authority import Authority
 from twoway.tls import client_context
 
-ROUNDS, HANDSHAKES, IDLE, PINGS = 1, 400, 400, 2000
+ROUNDS, HANDSHAKES, IDLE, PINGS = 5, 400, 400, 2000
 BULK, SMALL = 256 << 20, 48 << 20
 _BLOCK = b"x" * 65536
 

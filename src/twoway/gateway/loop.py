@@ -11,6 +11,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from threading import RLock
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 BROKEN = select.EPOLLERR | select.EPOLLHUP
@@ -54,6 +55,7 @@ class Loop:
         self._from_elsewhere: deque[Callable[[], None]] = deque()
         self._failed = failed
         self._running = False
+        self._lock = RLock()  # a signal handler may interrupt its holder
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.now = time.monotonic()
         self.watch(self._wake, self._woken, READ)
@@ -90,9 +92,11 @@ class Loop:
         return timer
 
     def soon(self, call: Callable[[], None]) -> None:
-        """Call in the loop's own thread; this method is for every thread and for signal handlers."""
+        """Call in the loop's own thread; for every thread and for signal handlers. Nothing once it is disposed of."""
         self._from_elsewhere.append(call)
-        os.eventfd_write(self._wake, 1)
+        with self._lock:
+            if self._wake >= 0:
+                os.eventfd_write(self._wake, 1)
 
     def run(self) -> None:
         """Go on until `stop`."""
@@ -122,7 +126,9 @@ class Loop:
         """Close what the loop itself has opened."""
         self._close_all()
         self._epoll.close()
-        os.close(self._wake)
+        with self._lock:
+            wake, self._wake = self._wake, -1
+        os.close(wake)
 
     def _patience(self) -> float:
         if not self._timers:

@@ -137,6 +137,7 @@ class ListenerOptions:
                 "pass --allow RULE or --policy FILE; --allow-anyone-proven lets in whoever the authority has"
                 " given an identity",
             )
+        Policy.from_rules(self.allow, self.deny)  # a wrong rule is told before any file is read
         if self.allow_anyone_proven and (self.policy or self.allow):
             raise UsageError("--allow-anyone-proven makes every other rule idle", "leave one of them out")
 

@@ -205,10 +205,8 @@ class Session:
             raise NoCertificate("client")
 
     def _completed(self) -> None:
-        ssl = self._ssl
-        handshakes.pop(ssl, None)
-        resumed = bool(lib.SSL_session_reused(ssl))
-        if self.context.role == "client" and resumed:
+        handshakes.pop(self._ssl, None)
+        if self.context.role == "client" and self.resumed:
             self._judge_resumed_server()
         if self.context.role == "server":
             self.server_name = self.asked_so_far()
