@@ -38,13 +38,13 @@ STRANGER = {
 NOBODY = {
     "TLSv1.3": {
         **{name: {"certificate_required"} for name in ("openssl", "gnutls", "node", "python3.13")},
-        "java": {"bad_certificate", "certificate_required"},  # OpenJDK 17 up to 17.0.20, and from 17.0.21 on
+        "java": {"bad_certificate", "certificate_required"},  # OpenJDK 17.0.15; 17.0.21
         "uvicorn": {"certificate_required", CUT},
     },
     "TLSv1.2": {
         **{name: {"handshake_failure"} for name in ("openssl", "node", "python3.13")},
         "gnutls": {"decode_error"},
-        "java": {"bad_certificate"},
+        "java": {"bad_certificate", "handshake_failure"},
         "uvicorn": {"handshake_failure", CUT},
     },
 }

@@ -137,10 +137,14 @@ class Connection:
         # In TLS 1.3 only tickets are left to send, and they wait for the first answer.
         if not (complete and session.version == "TLSv1.3"):
             try:
-                if not self._answer(session.outgoing()) and not complete:
-                    return
+                sent = self._answer(session.outgoing())
             except OSError:
+                sent = not complete
+                self._first = b""
+            if complete and not sent:  # a client that cannot take our last few bytes
                 self.refuse(ConnectionCut(session.step, "server", None))
+                return
+            if not sent:
                 return
         if not complete:
             self._watch_front(self._on_handshake, READ)

@@ -92,13 +92,7 @@ class TlsEnd(PlainEnd):
             return b""
         if count < 1000:  # a short message, likely alone: asking again would cost a call for nothing
             return _view[:count]
-        # A record carries at most 16 KiB; an end or an error after these bytes shows at the next read.
-        while BUFFER_SIZE - count >= 16384:
-            more = session.read_into(_bytes + count, BUFFER_SIZE - count)
-            if more <= 0:
-                break
-            count += more
-        return _view[:count]
+        return _view[: session.read_more(_bytes, count, BUFFER_SIZE)]
 
     def _read_in_memory(self) -> Data | None:
         session = self.session

@@ -17,6 +17,7 @@ from twoway.tls.session import Session, Ticket
 
 _SYSCALL = lib.SSL_ERROR_SYSCALL
 NOTHING_YET = -1
+MAX_RECORD = 16384  # RFC 8446 §5.1: the most plaintext in one record
 
 
 class SocketSession(Session):
@@ -98,6 +99,25 @@ class SocketSession(Session):
         if error == ZERO_RETURN:
             return 0
         raise self._ended(error)
+
+    def read_more(self, buffer: Any, count: int, size: int) -> int:
+        """Fill a C buffer that holds `count` bytes with whole records, as far as they are there; the new count.
+
+        An end that is met on the way shows at the next `read_into`; raises what that raises.
+        """
+        ssl, read = self._ssl, lib.SSL_read
+        while size - count >= MAX_RECORD:
+            more = read(ssl, buffer + count, size - count)
+            if more > 0:
+                count += more
+                continue
+            error = lib.SSL_get_error(ssl, more)
+            if error == WANT_WRITE:
+                self.wants_write = True
+            elif error not in (WANT_READ, ZERO_RETURN):
+                raise self._ended(error)
+            break
+        return count
 
     def write_from(self, source: Any, size: int) -> bool:
         """Send `size` bytes of a C buffer; False: call again with the same bytes once the socket is ready."""
