@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed448
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -26,6 +31,7 @@ from twoway.credential import (
     pem,
     private_key_pem,
 )
+from twoway.credential.keys import load_der_key
 from twoway.errors import TwowayError
 
 ISSUING = Issuer.root("Acme Root").below("Acme Issuing")
@@ -99,6 +105,34 @@ def test_an_encrypted_key_without_or_with_the_wrong_passphrase(form: str):
         assert "key.pem" in str(fault(caught.value))
         assert "wrong" not in str(caught.value.args)
     assert load_private_key(key, "right")
+
+
+def _opens_to_nonsense(passphrase: bytes) -> bytes:
+    """A sealed key whose padding this wrong passphrase happens to satisfy, as one in 256 does by chance."""
+    key = ORDERS.private_key
+    sealed = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"right"))
+    shape = re.search(rb"\x04\x10(.{16})\x02\x02(..).*\x04\x10(.{16})\x04\x81(.)", sealed, re.DOTALL)
+    assert shape is not None
+    derived = PBKDF2HMAC(hashes.SHA256(), 32, shape[1], int.from_bytes(shape[2]))
+    length = shape[4][0]
+    nonsense = Cipher(algorithms.AES256(derived.derive(passphrase)), modes.CBC(shape[3])).encryptor()
+    der = sealed[:-length] + nonsense.update(b"?" * (length - 1) + b"\x01") + nonsense.finalize()
+    label = b"ENCRYPTED PRIVATE KEY"
+    return b"-----BEGIN %s-----\n%s-----END %s-----\n" % (label, base64.encodebytes(der), label)
+
+
+def test_a_wrong_passphrase_that_satisfies_the_padding_by_chance_is_told_as_one():
+    with pytest.raises(c.WrongPassphrase):
+        load_private_key(_opens_to_nonsense(b"wrong"), "wrong")
+
+
+def test_a_sealed_key_that_was_cut_off_is_broken_whatever_the_passphrase():
+    der = ORDERS.private_key.private_bytes(
+        Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"right")
+    )
+    for damaged in (der[:-20], der + b"\0", b""):
+        with pytest.raises(c.BadKey):
+            load_der_key(damaged, "right", where="key.pem", encrypted=True)
 
 
 def test_der_and_pkcs12_where_pem_is_expected_are_told_with_the_command():

@@ -147,7 +147,7 @@ def load_der_key(der: bytes, passphrase: Passphrase, *, where: str, encrypted: b
     try:
         key = load_der_private_key(der, secret)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _why(error, where, encrypted) from None
+        raise _why(error, where, encrypted and _is_whole(der)) from None
     return bounded(key, where)
 
 
@@ -173,12 +173,17 @@ def bounded(key: object, where: str) -> PrivateKey:
     return key
 
 
-def _why(error: Exception, where: str, encrypted: bool) -> BadKey | WrongPassphrase | UnsupportedKey:
-    text = str(error).lower()
+def _why(error: Exception, where: str, sealed: bool) -> BadKey | WrongPassphrase | UnsupportedKey:
     if isinstance(error, UnsupportedAlgorithm):
         return UnsupportedKey(where, "another algorithm", KEY_TYPES)
-    if encrypted and ("password" in text or "decrypt" in text or "padding" in text):
-        return WrongPassphrase(where)
-    return BadKey(
-        where, "it is encrypted with a wrong passphrase, or broken" if encrypted else "its ASN.1 is broken"
-    )
+    # One wrong passphrase in 256 satisfies the padding: what then comes out is not ASN.1, and no other sign.
+    return WrongPassphrase(where) if sealed else BadKey(where, "its ASN.1 is broken")
+
+
+def _is_whole(der: bytes) -> bool:
+    """Whether these bytes are one SEQUENCE from the first to the last: nothing was cut off or added."""
+    if len(der) < 2 or der[0] != 0x30:
+        return False
+    octets = der[1] & 0x7F if der[1] & 0x80 else 0
+    length = int.from_bytes(der[2 : 2 + octets]) if octets else der[1]
+    return len(der) == 2 + octets + length
