@@ -1,6 +1,6 @@
 """One connection through the gateway, from accept to end.
 
-    accepted -> (hello -> handshake, mutual TLS in) -> connecting -> (handshake, mutual TLS out) -> relay -> ended
+    accepted -> (hello -> handshake, mutual TLS in) -> connecting, with mutual TLS out if asked for -> relay -> ended
 
 No byte goes to a target before the handshake and the policy have both said yes.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from twoway.errors import PeerRefused, TwowayError
 from twoway.gateway import proxy_v2
-from twoway.gateway.backend import NoTarget, Target
+from twoway.gateway.dialing import Dialing
 from twoway.gateway.ends import PlainEnd, TlsEnd
 from twoway.gateway.faults import TooManyOfPeer
 from twoway.gateway.loop import READ, WRITE
@@ -36,9 +36,8 @@ class Connection:
     """Everything about one client of one listener. `stage` is for people and for limits."""
 
     __slots__ = (
-        "_back", "_back_session", "_drained", "_first", "_front_mask", "_target", "_tried", "_troubles",
-        "address",
-        "counted", "frontend", "number", "relay", "session", "since", "sock", "stage",
+        "_drained", "_first", "_front_mask", "_way",
+        "address", "counted", "frontend", "number", "relay", "session", "since", "sock", "stage",
     )  # fmt: skip
 
     def __init__(self, frontend: Frontend, sock: socket.socket, address: object, number: int) -> None:
@@ -49,11 +48,7 @@ class Connection:
         self.stage = "hello" if frontend.options.tls_in else "connecting"
         self.counted = False
         self._front_mask = 0
-        self._back: socket.socket | None = None
-        self._back_session: SocketSession | None = None
-        self._target: Target | None = None
-        self._tried: list[Target] = []
-        self._troubles: list[str] = []
+        self._way: Dialing | None = None
         self._first = b""
         self._drained = 0
 
@@ -207,82 +202,17 @@ class Connection:
 
     def _connect(self) -> None:
         self.stage = "connecting"
-        backend = self.frontend.backend
-        while (target := backend.choose(self._tried)) is not None:
-            self._tried.append(target)
-            self._target = target
-            try:
-                self._back, connected = target.connect()
-            except OSError as error:
-                self._missed(error)
-                continue
-            target.open += 1
-            if connected:
-                self._connected()
-            else:
-                self._rest_front()
-                self.frontend.loop.watch(self._back.fileno(), self._on_connected, WRITE)
-            return
-        self._give_up(NoTarget(tuple(self._troubles)))
-
-    def _missed(self, error: BaseException) -> None:
-        assert self._target is not None
-        self._troubles.append(f"{self._target.address}: {getattr(error, 'strerror', None) or error}")
-        self.frontend.backend.failed(self._target, error)
-        self._leave_target()
-
-    def _leave_target(self) -> None:
-        if self._back is not None and self._target is not None:
-            self._target.open -= 1
-            self.frontend.loop.close(self._back)
-            self._back = self._back_session = None
-
-    def _on_connected(self, _: int) -> None:
-        assert self._back is not None
-        failed = self._back.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if failed:
-            self._missed(OSError(failed, "connection refused" if failed == 111 else f"error {failed}"))
-            self._connect()
-            return
-        self.frontend.loop.forget(self._back.fileno())
-        self._connected()
-
-    def _connected(self) -> None:
-        assert self._target is not None
-        assert self._back is not None
-        self.frontend.backend.worked(self._target)
-        options = self.frontend.options
-        if not options.tls_out:
-            self._join(PlainEnd(self._back), 0)
-            return
-        context = self.frontend.client_context()
-        tickets = self._target.tickets
-        self._back_session = SocketSession(
-            context,
-            self._back.fileno(),
-            on_socket=True,
-            server_name=options.server_name or self._target.address.host,
-            target=str(self._target.address),
-            ticket=tickets.pop() if tickets else None,
+        frontend = self.frontend
+        self._way = Dialing(
+            frontend.options,
+            frontend.backend,
+            frontend.loop,
+            frontend.client_context,
+            self._join,
+            self._give_up,
         )
-        self.stage = "handshake out"
-        self._rest_front()
-        self.frontend.loop.watch(self._back.fileno(), self._on_handshake_out, READ)
-        self._on_handshake_out(0)
-
-    def _on_handshake_out(self, _: int) -> None:
-        session, back = self._back_session, self._back
-        assert session is not None
-        assert back is not None
-        try:
-            if not session.advance():
-                mask = WRITE if session.wants_write else READ
-                self.frontend.loop.rewatch(back.fileno(), self._on_handshake_out, mask)
-                return
-        except Exception as fault:  # noqa: BLE001 - whatever it is, nothing is sent there
-            self._give_up(fault)
-            return
-        self._join(TlsEnd(back, session), READ)
+        if not self._way.begin():
+            self._rest_front()
 
     def _give_up(self, fault: BaseException) -> None:
         self.frontend.no_way(fault, self)
@@ -290,6 +220,10 @@ class Connection:
         front = PlainEnd(self.sock)
         front.reset()
         self.drop()
+
+    def _leave_target(self) -> None:
+        if self._way is not None:
+            self._way.leave()
 
     def _join(self, back: PlainEnd, back_mask: int) -> None:
         self.stage = "open"
@@ -302,10 +236,8 @@ class Connection:
 
     def _relayed(self, relay: Relay, fault: BaseException | None) -> None:
         self.stage = "ended"
-        if self._target is not None:
-            self._target.open -= 1
-            if self._back_session is not None:
-                self._target.keep(self._back_session.ticket())
+        if self._way is not None:
+            self._way.release()
         if isinstance(fault, PeerRefused):
             self.frontend.no_way(fault, self)
         self.frontend.ended(self, fault)
@@ -330,7 +262,7 @@ class Connection:
             fault = TimedOut("the handshake", self.frontend.options.bounds.handshake_seconds)
             fault.step = self.session.step
             self.refuse(fault)
-        elif self.stage in ("connecting", "handshake out"):
+        elif self.stage == "connecting":
             self._give_up(
                 TimedOut("the connection to the target", self.frontend.options.bounds.connect_seconds)
             )
