@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 from collections.abc import Callable
 
-from twoway.errors import NetworkError
+from twoway.errors import NetworkError, TwowayError
 from twoway.gateway.addresses import Address
-from twoway.gateway.loop import WRITE, Loop
+from twoway.gateway.attempt import Attempt, Way
+from twoway.gateway.loop import Loop, Timer
 from twoway.tls import Ticket
+from twoway.tls.library import ffi
 
 HEALTH_SECONDS = 1.0
 _LONGEST_REST = 30.0
+_STEADY_SECONDS = 10.0  # a target that fails again sooner is flapping, and rests longer each time
+_ALERT_SECONDS = 0.25  # in TLS 1.3 a target judges our certificate after we think that all is done
 _TICKETS = 8
 
 
@@ -35,16 +40,18 @@ class NoTarget(NetworkError):
 
 
 class Target:
-    """One address, with what is known about it."""
+    """One address, with what is known about it. With a proxy in between, the proxy is what is connected to."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, through: Address | None = None) -> None:
         self.address = address
-        self.family, self.place = address.resolve()
+        self.family, self.place = (through or address).resolve()
         self.open = 0
         self.failures = 0
-        self.down_until = 0.0
+        self.pause = HEALTH_SECONDS
+        self.up_since = float("-inf")
         self.reason = ""
         self.tickets: list[Ticket] = []
+        self.rest: Timer | None = None
 
     @property
     def is_up(self) -> bool:
@@ -58,7 +65,7 @@ class Target:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             code = sock.connect_ex(self.place)
             if code not in (0, errno.EINPROGRESS):
-                raise OSError(code, errno.errorcode.get(code, str(code)))
+                raise OSError(code, os.strerror(code).lower())
             if code == 0:
                 return sock, True
             # On the loopback the other side has often answered by now.
@@ -67,7 +74,7 @@ class Target:
                 return sock, True
             failed = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if failed:
-                raise OSError(failed, errno.errorcode.get(failed, str(failed)))
+                raise OSError(failed, os.strerror(failed).lower())
         except BaseException:
             sock.close()
             raise
@@ -80,11 +87,17 @@ class Target:
 
 
 class Backend:
-    """All targets of one listener. The one with the fewest open connections is next, among those that are up."""
+    """All targets of one listener. The one with the fewest open connections is next, among those that are up.
 
-    def __init__(self, addresses: tuple[Address, ...], loop: Loop, told: Callable[[str, str], None]) -> None:
-        self.targets = [Target(address) for address in addresses]
-        self._loop, self._told, self._next = loop, told, 0
+    A check goes the whole way that a connection would go: through the proxy, and through the handshake of a TLS
+    target, listening for an alert afterwards.
+    """
+
+    def __init__(
+        self, targets: tuple[Target, ...], way: Way, loop: Loop, told: Callable[[str, str], None]
+    ) -> None:
+        self.targets = targets
+        self.way, self._loop, self._told, self._next = way, loop, told, 0
 
     def choose(self, tried: list[Target]) -> Target | None:
         """The next to try; one that rests only when nobody else is left. None when all were tried."""
@@ -101,47 +114,109 @@ class Backend:
     def failed(self, target: Target, error: BaseException) -> None:
         """A target took no connection: it rests, and is asked again by a check of its own."""
         target.failures += 1
-        target.reason = str(error)
+        target.reason = said(error)
         if target.failures == 1:
-            self._told("target-down", f"{target.address} takes no connection: {error}")
-            self._loop.later(HEALTH_SECONDS, lambda: self._check(target, HEALTH_SECONDS))
+            flaps = self._loop.now - target.up_since < _STEADY_SECONDS
+            target.pause = min(target.pause * 2, _LONGEST_REST) if flaps else HEALTH_SECONDS
+            self._told("target-down", f"{target.address} takes no connection: {target.reason}")
+            self._check_later(target)
 
     def worked(self, target: Target) -> None:
         if target.failures:
             target.failures, target.reason = 0, ""
+            target.up_since = self._loop.now
             self._told("target-up", f"{target.address} takes connections again")
 
     @property
     def is_ready(self) -> bool:
         return any(target.is_up for target in self.targets)
 
-    def _check(self, target: Target, pause: float) -> None:
-        if target.is_up:
-            return
-        again = min(pause * 2, _LONGEST_REST)
-        try:
-            sock, connected = target.connect()
-        except OSError as error:
-            target.reason = str(error)
-            self._loop.later(again, lambda: self._check(target, again))
-            return
-        if connected:
-            sock.close()
-            self.worked(target)
+    # -- checks --------------------------------------------------------------------------------------
+
+    def watch(self, seconds: float) -> None:
+        """Check every target from now on, each time so many seconds after the last answer."""
+
+        def again() -> None:
+            self.probe(lambda: self._loop.later(seconds, again))
+
+        again()
+
+    def probe(self, done: Callable[[], object]) -> None:
+        """Ask every target now; `done` is called when each has answered or has had its time."""
+        waiting = len(self.targets)
+
+        def one(_: BaseException | None) -> None:
+            nonlocal waiting
+            waiting -= 1
+            if not waiting:
+                done()
+
+        for target in self.targets:
+            self._check(target, one)
+
+    def _check_later(self, target: Target) -> None:
+        if target.rest is not None:
             return
 
-        def answered(_: int) -> None:
-            failed = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            limit.cancel()
-            self._loop.close(sock)
-            if failed:
-                self._loop.later(again, lambda: self._check(target, again))
+        def now() -> None:
+            target.rest = None
+            if not target.is_up:
+                self._check(target, answered)
+
+        def answered(fault: BaseException | None) -> None:
+            if fault is not None:
+                target.pause = min(target.pause * 2, _LONGEST_REST)
+                self._check_later(target)
+
+        target.rest = self._loop.later(target.pause, now)
+
+    def _check(self, target: Target, told: Callable[[BaseException | None], None]) -> None:
+        def failed(_: Attempt, fault: BaseException) -> None:
+            if target.is_up:
+                self.failed(target, fault)
             else:
-                self.worked(target)
+                target.reason = said(fault)
+            told(fault)
 
-        def silent() -> None:
-            self._loop.close(sock)
-            self._loop.later(again, lambda: self._check(target, again))
+        def done(attempt: Attempt) -> None:
+            assert attempt.sock is not None
+            if attempt.session is None:
+                with contextlib.suppress(OSError):
+                    attempt.sock.send(self.way.greeting)
+                fine()
+                return
+            limit = self._loop.later(_ALERT_SECONDS, fine)
+            self._loop.rewatch(attempt.sock.fileno(), lambda _: listen(limit.cancel), attempt.mask)
 
-        limit = self._loop.later(HEALTH_SECONDS, silent)
-        self._loop.watch(sock.fileno(), answered, WRITE)
+        def listen(stop: Callable[[], None]) -> None:
+            assert attempt.session is not None
+            try:
+                if attempt.session.read_into(_scrap, 1) < 0:
+                    return  # a ticket, and no word against us
+            except Exception as fault:  # noqa: BLE001 - whatever it is, the target does not serve us
+                stop()
+                attempt.leave()
+                failed(attempt, fault)
+                return
+            stop()
+            fine()
+
+        def fine() -> None:
+            if attempt.session is not None:
+                attempt.session.say_goodbye()
+            attempt.leave()
+            self.worked(target)
+            told(None)
+
+        attempt = Attempt(target, self.way, self._loop, done, failed)
+        attempt.begin()
+
+
+_scrap = ffi.new("unsigned char[]", 1)
+
+
+def said(error: BaseException) -> str:
+    """The words of an error without its number."""
+    if isinstance(error, TwowayError):
+        return str(error)
+    return getattr(error, "strerror", None) or str(error)

@@ -21,9 +21,9 @@ def check(path: str | Path) -> GatewayOptions:
     options = load(path)
     for number, listener in enumerate(options.listeners):
         try:
-            Material(listener)
+            via = Material(listener).via
             for target in listener.targets:
-                Target(target)
+                Target(target, via.address if via is not None else None)
             bind(listener).close()
             if listener.listen.path:
                 Path(listener.listen.path).unlink(missing_ok=True)

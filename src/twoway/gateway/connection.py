@@ -203,14 +203,7 @@ class Connection:
     def _connect(self) -> None:
         self.stage = "connecting"
         frontend = self.frontend
-        self._way = Dialing(
-            frontend.options,
-            frontend.backend,
-            frontend.loop,
-            frontend.client_context,
-            self._join,
-            self._give_up,
-        )
+        self._way = Dialing(frontend.backend, frontend.loop, self._join, self._give_up)
         if not self._way.begin():
             self._rest_front()
 
@@ -236,10 +229,13 @@ class Connection:
 
     def _relayed(self, relay: Relay, fault: BaseException | None) -> None:
         self.stage = "ended"
-        if self._way is not None:
-            self._way.release()
+        way = self._way
+        assert way is not None
         if isinstance(fault, PeerRefused):
+            if self.session is None:  # in TLS 1.3 a target judges us after we think that all is done
+                way.refused(fault)
             self.frontend.no_way(fault, self)
+        way.release()
         self.frontend.ended(self, fault)
 
     # -- ends from outside ---------------------------------------------------------------------------
@@ -262,10 +258,6 @@ class Connection:
             fault = TimedOut("the handshake", self.frontend.options.bounds.handshake_seconds)
             fault.step = self.session.step
             self.refuse(fault)
-        elif self.stage == "connecting":
-            self._give_up(
-                TimedOut("the connection to the target", self.frontend.options.bounds.connect_seconds)
-            )
         elif self.stage == "refused":
             self.drop()
 

@@ -1,137 +1,98 @@
-"""The way to a target: tries them by health, speaks TLS where it is asked for, and ends in one ready end."""
+"""The way of one connection to a target: tries them by health, and ends in one ready end."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 
+from twoway.errors import TwowayError
+from twoway.gateway.attempt import Attempt, said
 from twoway.gateway.backend import Backend, NoTarget, Target
 from twoway.gateway.ends import PlainEnd, TlsEnd
-from twoway.gateway.loop import READ, WRITE, Loop
-from twoway.gateway.options import ListenerOptions
-from twoway.tls import ClientContext
+from twoway.gateway.loop import Loop
 from twoway.tls.socketed import SocketSession
-
-ContextOf = Callable[[], ClientContext]
 
 
 class Dialing:
-    """One attempt to reach a target; calls `reached(end, mask)` or `failed(fault)` once, or neither after `leave`.
+    """Calls `reached(end, mask)` or `failed(fault)` once, or neither after `leave`.
 
-    `mask` is what the loop watches the end's socket for: 0 when it is not watched. While an end is in use it
-    counts in `target.open`: whoever was given it says `release` when it has closed the socket.
+    A target that fails, in whatever step, is followed by the next one: nothing has been sent to it yet. `mask` is
+    what the loop watches the end's socket for: 0 when it is not watched. While an end is in use it counts in
+    `target.open`: whoever was given it says `release` when it has closed the socket.
     """
 
-    __slots__ = ("_failed", "_loop", "_options", "_reached", "_sock", "_tried", "_troubles", "backend", "context_of", "session", "target")  # fmt: skip
+    __slots__ = ("_answered", "_attempt", "_failed", "_loop", "_reached", "_tried", "_troubles", "backend")
 
     def __init__(
         self,
-        options: ListenerOptions,
         backend: Backend,
         loop: Loop,
-        context_of: ContextOf,
         reached: Callable[[PlainEnd, int], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        self._options, self.backend, self._loop, self.context_of = options, backend, loop, context_of
+        self.backend, self._loop = backend, loop
         self._reached, self._failed = reached, failed
-        self.target: Target | None = None
-        self.session: SocketSession | None = None
-        self._sock: socket.socket | None = None
+        self._attempt: Attempt | None = None
         self._tried: list[Target] = []
-        self._troubles: list[str] = []
+        self._troubles: list[BaseException] = []
+        self._answered = False
 
     @property
-    def in_handshake(self) -> bool:
-        return self.session is not None
+    def target(self) -> Target | None:
+        """The one that is tried, or was reached."""
+        return self._attempt.target if self._attempt is not None else None
+
+    @property
+    def session(self) -> SocketSession | None:
+        """The TLS to the target, if any."""
+        return self._attempt.session if self._attempt is not None else None
 
     def begin(self) -> bool:
         """Start with the next target; True when the answer has been given before this returns."""
-        while (target := self.backend.choose(self._tried)) is not None:
-            self._tried.append(target)
-            self.target = target
-            try:
-                self._sock, connected = target.connect()
-            except OSError as error:
-                self._missed(error)
-                continue
-            target.open += 1
-            if connected:
-                return self._connected()
-            self._loop.watch(self._sock.fileno(), self._on_connected, WRITE)
-            return False
-        self._failed(NoTarget(tuple(self._troubles)))
-        return True
+        target = self.backend.choose(self._tried)
+        if target is None:
+            self._answered = True
+            self._failed(self._trouble())
+            return True
+        self._tried.append(target)
+        self._attempt = Attempt(target, self.backend.way, self._loop, self._ready, self._missed)
+        self._attempt.begin()
+        return self._answered
 
     def leave(self) -> None:
         """Give up what is under way."""
-        if self._sock is not None:
-            self._loop.close(self._sock)
-            self._sock = self.session = None
-            self.release()
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.leave()
 
     def release(self) -> None:
         """The end that was reached is closed; its ticket is kept for the next one."""
-        target, self.target = self.target, None
-        if target is not None:
-            target.open -= 1
-            if self.session is not None:
-                target.keep(self.session.ticket())
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None and attempt.sock is not None:
+            attempt.target.open -= 1
+            if attempt.session is not None:
+                attempt.target.keep(attempt.session.ticket())
 
-    def _missed(self, error: BaseException) -> None:
-        assert self.target is not None
-        self._troubles.append(f"{self.target.address}: {getattr(error, 'strerror', None) or error}")
-        self.backend.failed(self.target, error)
-        self.leave()
+    def refused(self, fault: BaseException) -> None:
+        """The end that was reached has turned out not to want us; before `release`."""
+        if self._attempt is not None:
+            self.backend.failed(self._attempt.target, fault)
 
-    def _on_connected(self, _: int) -> None:
-        assert self._sock is not None
-        failed = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if failed:
-            self._missed(OSError(failed, "connection refused" if failed == 111 else f"error {failed}"))
-            self.begin()
-            return
-        self._loop.forget(self._sock.fileno())
-        self._connected()
+    def _ready(self, attempt: Attempt) -> None:
+        self._answered = True
+        self.backend.worked(attempt.target)
+        assert attempt.sock is not None
+        end = TlsEnd(attempt.sock, attempt.session) if attempt.session is not None else PlainEnd(attempt.sock)
+        self._reached(end, attempt.mask)
 
-    def _connected(self) -> bool:
-        target, sock = self.target, self._sock
-        assert target is not None
-        assert sock is not None
-        self.backend.worked(target)
-        if not self._options.tls_out:
-            self._give(PlainEnd(sock), 0)
-            return True
-        tickets = target.tickets
-        self.session = SocketSession(
-            self.context_of(),
-            sock.fileno(),
-            on_socket=True,
-            server_name=self._options.server_name or target.address.host,
-            target=str(target.address),
-            ticket=tickets.pop() if tickets else None,
-        )
-        self._loop.watch(sock.fileno(), self._on_handshake, READ)
-        return self._advance()
+    def _missed(self, attempt: Attempt, fault: BaseException) -> None:
+        self._attempt = None
+        self._troubles.append(fault)
+        self.backend.failed(attempt.target, fault)
+        self.begin()
 
-    def _on_handshake(self, _: int) -> None:
-        self._advance()
-
-    def _advance(self) -> bool:
-        session, sock = self.session, self._sock
-        assert session is not None
-        assert sock is not None
-        try:
-            if not session.advance():
-                mask = WRITE if session.wants_write else READ
-                self._loop.rewatch(sock.fileno(), self._on_handshake, mask)
-                return False
-        except Exception as fault:  # noqa: BLE001 - whatever it is, nothing is sent there
-            self._failed(fault)
-            return True
-        self._give(TlsEnd(sock, session), READ)
-        return True
-
-    def _give(self, end: PlainEnd, mask: int) -> None:
-        self._sock = None
-        self._reached(end, mask)
+    def _trouble(self) -> BaseException:
+        """The fault of the only target, where it is one of ours; otherwise what each of them said."""
+        if len(self._troubles) == 1 and isinstance(self._troubles[0], TwowayError):
+            return self._troubles[0]
+        pairs = zip(self._tried, self._troubles, strict=True)
+        return NoTarget(tuple(f"{target.address}: {said(fault)}" for target, fault in pairs))

@@ -19,9 +19,9 @@ from twoway.gateway.options import Bounds, GatewayOptions, ListenerOptions
 
 MAX_FILE = 1 << 20
 _HEADER = re.compile(r"\s*\[+\s*([A-Za-z_.]+)\s*\]+")
-_PATHS = ("identity", "policy", "shadow", "trust", "crl", "passphrase_file")
+_PATHS = ("identity", "policy", "shadow", "trust", "crl", "passphrase_file", "via_credentials")
 _LISTS = ("allow", "deny", "trust", "crl", "target")
-_TEXTS = ("kind", "name", "listen", "identity", "policy", "shadow", "clients", "crl_rule", "server_name", "passphrase_file")  # fmt: skip
+_TEXTS = ("kind", "name", "listen", "identity", "policy", "shadow", "clients", "crl_rule", "server_name", "sni", "via", "via_credentials", "passphrase_file")  # fmt: skip
 _FLAGS = ("allow_anyone_proven", "target_tls", "proxy_protocol", "unsafe_plain", "end_at_expiry")
 _LISTENER = (*_TEXTS, *_LISTS, *_FLAGS, "ticket_seconds", "limits")
 _GATEWAY = ("workers", "drain_seconds", "log_format", "access_log", "admin", "metrics", "backlog")

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from twoway.errors import TwowayError
-from twoway.gateway.backend import Backend
+from twoway.gateway.attempt import Way
+from twoway.gateway.backend import Backend, Target
 from twoway.gateway.connection import Connection, too_many
 from twoway.gateway.faults import OutlivedLimit
 from twoway.gateway.loop import READ, Loop
@@ -38,6 +39,7 @@ class Material:
         self.server = LiveServer(options.server_settings()) if options.tls_in else None
         self.client = LiveClient(options.client_settings()) if options.tls_out else None
         self.shadow = options.shadow_policy()
+        self.via = options.proxy()
 
     @property
     def number(self) -> int:
@@ -49,14 +51,14 @@ class Material:
 
     def reload(self) -> None:
         """Build and try everything anew; raises ConfigError and leaves what was."""
-        shadow = self._options.shadow_policy()
+        shadow, via = self._options.shadow_policy(), self._options.proxy()
         client = self._options.client_settings() if self.client is not None else None
         if self.server is not None:
             self.server.reload(self._options.server_settings)
         if self.client is not None and client is not None:
             settings = client
             self.client.reload(lambda: settings)
-        self.shadow = shadow
+        self.shadow, self.via = shadow, via
 
 
 class Frontend:
@@ -73,7 +75,10 @@ class Frontend:
             journal,
         )
         self.tally = Tally()
-        self.backend = Backend(options.targets, loop, self._target_told)
+        way = Way(options, self._client_context, lambda: material.via)
+        through = material.via.address if material.via is not None else None
+        targets = tuple(Target(address, through) for address in options.targets)
+        self.backend = Backend(targets, way, loop, self._target_told)
         self.connections: set[Connection] = set()
         self._numbers = itertools.count(1)
         bounds = options.bounds
@@ -96,6 +101,8 @@ class Frontend:
         """Listen from now on."""
         self._listen()
         self.loop.later(SWEEP_SECONDS, self._sweep)
+        if self.options.bounds.health_seconds:
+            self.backend.watch(self.options.bounds.health_seconds)
 
     def stop(self) -> None:
         """Take nobody new; what runs goes on."""
@@ -164,9 +171,8 @@ class Frontend:
         assert self.material.server is not None
         return self.material.server.current
 
-    def client_context(self) -> ClientContext:
-        assert self.material.client is not None
-        return self.material.client.current
+    def _client_context(self) -> ClientContext | None:
+        return self.material.client.current if self.material.client is not None else None
 
     def admitted(self, connection: Connection, session: Session) -> None:
         """The last checks of a handshake that is complete: raises what speaks against it."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from twoway.credential import Credential
+from twoway.credential import Credential, read
 from twoway.credential.keys import Passphrase
 from twoway.errors import UsageError
 from twoway.gateway.addresses import Address
+from twoway.gateway.via import Via
 from twoway.names import BadName, is_ip, parse_dns_name
 from twoway.server.options import Paths, ServeOptions
 from twoway.tls import Clients, ClientSettings, ServerSettings
@@ -33,6 +34,7 @@ class Bounds:
     connections: int = 10_000
     connections_per_peer: int = 0
     handshakes_per_second: float = 0.0
+    health_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("handshake_seconds", "connect_seconds", "idle_seconds", "drain_seconds", "connections"):
@@ -40,7 +42,7 @@ class Bounds:
                 raise UsageError(
                     f"expected {name} above 0, got {getattr(self, name)}", "give a positive number"
                 )
-        for name in ("lifetime_seconds", "connections_per_peer", "handshakes_per_second"):
+        for name in ("lifetime_seconds", "connections_per_peer", "handshakes_per_second", "health_seconds"):
             if not getattr(self, name) >= 0:
                 raise UsageError(
                     f"expected {name} of 0 or more, got {getattr(self, name)}", "0 sets no bound"
@@ -52,7 +54,8 @@ class ListenerOptions:
     """One listener. Of kind "server": mutual TLS comes in. Of kind "client": mutual TLS goes out.
 
     `targets` are tried in turn. `target_tls` makes a server's way to its targets TLS as well, under the same
-    identity. `server_name` is the name that a target must prove (the target's host otherwise). Raises
+    identity. `server_name` is the name that a target must prove (the target's host otherwise), `sni` the name
+    that it is asked for ("" asks for none; the same otherwise), `via` a proxy to go through. Raises
     UsageError when it would be unsafe or could not work; files are read by `server_source` and `client_settings`.
     """
 
@@ -72,6 +75,9 @@ class ListenerOptions:
     clients: Clients = "required"
     target_tls: bool = False
     server_name: str | None = None
+    sni: str | None = None
+    via: str | None = field(default=None, repr=False)
+    via_credentials: str | Path | None = None
     proxy_protocol: bool = False
     unsafe_plain: bool = False
     end_at_expiry: bool = False
@@ -103,8 +109,29 @@ class ListenerOptions:
                 raise UsageError(
                     f"the server name cannot be proven: {error}", "use a DNS name or an IP address"
                 ) from error
-        elif self.tls_out and any(target.path for target in self.targets):
+        self._check_way_out()
+        if self.server_name is None and self.tls_out and any(target.path for target in self.targets):
             raise UsageError("a UNIX socket has no name to be proven", "pass --server-name NAME")
+
+    def _check_way_out(self) -> None:
+        if not self.tls_out and (self.sni is not None or self.via is not None):
+            raise UsageError(
+                "a server name to ask for and a proxy to go through are for TLS targets",
+                "pass --target-tls, or leave --sni and --via out",
+            )
+        if self.sni:
+            try:
+                parse_dns_name(self.sni)
+            except BadName as error:
+                raise UsageError(
+                    f"the name to ask for is no DNS name: {error}", "an empty one asks for none"
+                ) from error
+        if self.via_credentials is not None and self.via is None:
+            raise UsageError("credentials were given, and no proxy to show them to", "pass --via too")
+        if self.via is not None:
+            Via.parse(self.via)
+            if any(target.path for target in self.targets):
+                raise UsageError("a proxy does not lead to a UNIX socket", "name targets as HOST:PORT")
 
     @property
     def tls_in(self) -> bool:
@@ -181,10 +208,17 @@ class ListenerOptions:
         """The policy that only says what it would decide; raises ConfigError."""
         return Policy.load(self.shadow) if isinstance(self.shadow, (str, Path)) else self.shadow
 
+    def proxy(self) -> Via | None:
+        """The proxy on the way to the targets, with its credentials; raises ConfigError."""
+        if self.via is None:
+            return None
+        file = self.via_credentials
+        return Via.parse(self.via, read(Path(file), limit=4096) if file is not None else None)
+
     def watched(self) -> tuple[Path, ...]:
         """The files whose change means a new generation."""
-        shadow = (Path(self.shadow),) if isinstance(self.shadow, (str, Path)) else ()
-        return self.source().watched() + shadow
+        more = (self.shadow, self.via_credentials)
+        return self.source().watched() + tuple(Path(one) for one in more if isinstance(one, (str, Path)))
 
 
 @dataclass(frozen=True, kw_only=True)

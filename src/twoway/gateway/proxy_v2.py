@@ -20,6 +20,7 @@ _CLIENT_SSL, _CERT_CONNECTION, _CERT_SESSION = 0x01, 0x02, 0x04
 _INET, _INET6, _UNSPEC = 0x11, 0x21, 0x00
 _PROXY, _LOCAL = 0x21, 0x20
 MAX_HEADER = 65535
+LOCAL = SIGNATURE + bytes((_LOCAL, _UNSPEC, 0, 0))  # §2.2: a connection of our own, such as a check
 
 Address = tuple[str, int] | None
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from twoway.names import parse_dns_name
 from twoway.tls import library
 from twoway.tls.context import EngineContext
 from twoway.tls.faults import ConnectionCut, Truncated
-from twoway.tls.library import WANT_READ, WANT_WRITE, ZERO_RETURN, lib
+from twoway.tls.library import NULL, WANT_READ, WANT_WRITE, ZERO_RETURN, lib
 from twoway.tls.session import Session, Ticket
 
 _SYSCALL = lib.SSL_ERROR_SYSCALL
@@ -55,6 +56,13 @@ class SocketSession(Session):
             library.drain_errors()
             raise MemoryError("SSL_set_fd")
         self.in_memory = False
+
+    def ask_for(self, name: str | None) -> None:
+        """As a client, and before the handshake: ask for this name (RFC 6066 §3), or for none.
+
+        What the certificate must prove stays `server_name`.
+        """
+        lib.SSL_set_tlsext_host_name(self._ssl, parse_dns_name(name).encode("ascii") if name else NULL)
 
     def holds(self) -> bool:
         """Whether ciphertext that has arrived lies in memory, not yet taken in."""

@@ -41,8 +41,23 @@ def _shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return passphrase_options(command)
 
 
+def _way_out(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        (
+            click.option("--server-name", metavar="NAME", help="The name that a TLS target must prove; its host otherwise."),
+            click.option("--sni", metavar="NAME", help="The name that a TLS target is asked for, when it is another one; '' asks for none."),
+            click.option("--via", metavar="URL", help="Go through a proxy: http://HOST:PORT (CONNECT) or socks5://HOST:PORT."),
+            click.option("--via-credentials", type=_PATH, metavar="FILE", help="The proxy's USER:PASSWORD, in one line."),
+            click.option("--health-seconds", default=0.0, help="Check every target this often; 0 checks only those that failed."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 @click.command()
 @_shared_options
+@_way_out
 @click.option("--policy", type=_PATH, metavar="FILE", help="Who may pass (TOML).")
 @click.option(
     "--allow", multiple=True, metavar="RULE", help="Let in whoever matches key=pattern,…; may be repeated."
@@ -65,7 +80,6 @@ def _shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--target-tls", is_flag=True, help="Speak mutual TLS to the target too, under the same identity."
 )
-@click.option("--server-name", metavar="NAME", help="With --target-tls: the name that the target must prove.")
 @click.option("--end-at-expiry", is_flag=True, help="End a connection when its client's certificate expires.")
 @click.option(
     "--connections-per-peer", default=0, help="Most connections of one certificate; 0 sets no bound."
@@ -84,9 +98,7 @@ def server(**options: Any) -> int:
 
 @click.command()
 @_shared_options
-@click.option(
-    "--server-name", metavar="NAME", help="The name that the target must prove; its host otherwise."
-)
+@_way_out
 def client(**options: Any) -> int:
     """Give a plain client an identity: plain TCP in, mutual TLS out. Targets share the load by health."""
     return _run("client", options)
@@ -117,6 +129,7 @@ def _run(kind: str, options: dict[str, Any]) -> int:
                 "connections",
                 "connections_per_peer",
                 "handshakes_per_second",
+                "health_seconds",
             )
             if name in options
         }

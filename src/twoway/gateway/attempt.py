@@ -1,0 +1,203 @@
+"""One try to reach one target, as far as a connection that bytes may go over.
+
+connecting -> (the proxy leads us there) -> (handshake: the target has proven its name) -> done, or failed
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twoway.gateway.loop import READ, WRITE, Loop, Timer
+from twoway.gateway.proxy_v2 import LOCAL
+from twoway.gateway.via import Dialogue, Via
+from twoway.tls import ClientContext
+from twoway.tls.faults import TimedOut
+from twoway.tls.socketed import SocketSession
+
+if TYPE_CHECKING:
+    from twoway.gateway.backend import Target
+    from twoway.gateway.options import ListenerOptions
+
+_RECEIVE = 4096
+
+
+class Way:
+    """What all tries of a listener have in common. `context` and `via` are those of the generation in force."""
+
+    def __init__(
+        self,
+        options: ListenerOptions,
+        context: Callable[[], ClientContext | None],
+        via: Callable[[], Via | None] = lambda: None,
+    ) -> None:
+        self.context, self.via = context, via
+        self.seconds = options.bounds.connect_seconds
+        self.greeting = (
+            LOCAL if options.proxy_protocol else b""
+        )  # what a check says where a header is expected
+        self._server_name, self._sni = options.server_name, options.sni
+
+    def session(self, target: Target, fd: int) -> SocketSession | None:
+        """The TLS to this target, not begun; None for a plain one."""
+        context = self.context()
+        if context is None:
+            return None
+        session = SocketSession(
+            context,
+            fd,
+            on_socket=True,
+            server_name=self._server_name or target.address.host,
+            target=str(target.address),
+            ticket=target.tickets.pop() if target.tickets else None,
+        )
+        if self._sni is not None:
+            session.ask_for(self._sni or None)
+        return session
+
+
+class Attempt:
+    """Begin with `begin`; then `done(self)` or `failed(self, fault)` is called once, possibly before it returns.
+
+    While it is `done`, `sock` and `session` are its caller's, and `target.open` counts it until `leave`.
+    """
+
+    __slots__ = ("_dialogue", "_done", "_failed", "_loop", "_rest", "_timer", "_way", "mask", "session", "sock", "target")  # fmt: skip
+
+    def __init__(
+        self,
+        target: Target,
+        way: Way,
+        loop: Loop,
+        done: Callable[[Attempt], None],
+        failed: Callable[[Attempt, BaseException], None],
+    ) -> None:
+        self.target, self._way, self._loop = target, way, loop
+        self._done, self._failed = done, failed
+        self.sock: socket.socket | None = None
+        self.session: SocketSession | None = None
+        self.mask = 0  # as registered with the loop
+        self._dialogue: Dialogue | None = None
+        self._rest = b""
+        self._timer: Timer | None = None
+
+    def begin(self) -> None:
+        target = self.target
+        try:
+            self.sock, connected = target.connect()
+        except OSError as error:
+            self._failed(self, error)
+            return
+        target.open += 1
+        if connected:
+            self._connected()
+        else:
+            self._wait(self._on_connected, WRITE)
+
+    def leave(self) -> None:
+        """Close what was opened, finished or not; nothing is called back. Once is enough, twice does no harm."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.sock is not None:
+            self.target.open -= 1
+            self._loop.close(self.sock)
+            self.sock = self.session = None
+
+    def _wait(self, handler: Callable[[int], None], mask: int) -> None:
+        assert self.sock is not None
+        if self._timer is None:
+            self._timer = self._loop.later(self._way.seconds, self._late)
+        if not self.mask:
+            self._loop.watch(self.sock.fileno(), handler, mask)
+        else:
+            self._loop.rewatch(self.sock.fileno(), handler, mask)
+        self.mask = mask
+
+    def _late(self) -> None:
+        what = "the handshake with the target" if self.session is not None else "the connection to the target"
+        self._fail(TimedOut(what, self._way.seconds))
+
+    def _fail(self, fault: BaseException) -> None:
+        if self.sock is not None:
+            self.leave()
+            self._failed(self, fault)
+
+    def _succeed(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._done(self)
+
+    def _on_connected(self, _: int) -> None:
+        assert self.sock is not None
+        code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._fail(OSError(code, os.strerror(code).lower()))
+        else:
+            self._connected()
+
+    def _connected(self) -> None:
+        via = self._way.via()
+        if via is None:
+            self._handshake()
+            return
+        self._dialogue = via.dialogue(self.target.address)
+        self._rest = self._dialogue.first()
+        self._on_proxy(WRITE)
+
+    # -- the proxy -----------------------------------------------------------------------------------
+
+    def _on_proxy(self, events: int) -> None:
+        sock, dialogue = self.sock, self._dialogue
+        assert sock is not None
+        assert dialogue is not None
+        try:
+            if events != WRITE:
+                data = sock.recv(_RECEIVE)
+                if not data:
+                    raise ConnectionResetError(104, "the proxy hung up before it had answered")
+                self._rest += dialogue.receive(data)
+            if self._rest:
+                self._rest = self._rest[sock.send(self._rest) :]
+        except BlockingIOError:
+            pass
+        except Exception as fault:  # noqa: BLE001 - whatever it is, nothing is sent there
+            self._fail(fault)
+            return
+        if dialogue.done:
+            self._handshake()
+        else:
+            self._wait(self._on_proxy, WRITE if self._rest else READ)
+
+    # -- TLS to the target ---------------------------------------------------------------------------
+
+    def _handshake(self) -> None:
+        assert self.sock is not None
+        try:
+            self.session = self._way.session(self.target, self.sock.fileno())
+        except Exception as fault:  # noqa: BLE001 - as above
+            self._fail(fault)
+            return
+        if self.session is None:
+            if self.mask:
+                self._loop.forget(self.sock.fileno())
+                self.mask = 0
+            self._succeed()
+        else:
+            self._on_handshake(0)
+
+    def _on_handshake(self, _: int) -> None:
+        session = self.session
+        assert session is not None
+        try:
+            complete = session.advance()
+        except Exception as fault:  # noqa: BLE001 - as above
+            self._fail(fault)
+            return
+        if complete and self.mask == READ:
+            self._succeed()
+            return
+        self._wait(self._on_handshake, WRITE if session.wants_write and not complete else READ)
+        if complete:
+            self._succeed()
