@@ -154,3 +154,13 @@ def exactly(sock: socket.socket, size: int) -> bytes:
 
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+def plain(port: int, message: bytes = b"ping") -> bytes:
+    """What a plain client gets back; b"" for a reset."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 10) as sock:
+            sock.sendall(message)
+            return exactly(sock, len(message))
+    except ConnectionResetError:
+        return b""

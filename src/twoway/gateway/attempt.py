@@ -10,9 +10,10 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from twoway.errors import TwowayError
 from twoway.gateway.loop import READ, WRITE, Loop, Timer
 from twoway.gateway.proxy_v2 import LOCAL
-from twoway.gateway.via import Dialogue, Via
+from twoway.gateway.via import BadProxyAnswer, Dialogue, Via
 from twoway.tls import ClientContext
 from twoway.tls.faults import TimedOut
 from twoway.tls.socketed import SocketSession
@@ -88,7 +89,7 @@ class Attempt:
         try:
             self.sock, connected = target.connect()
         except OSError as error:
-            self._failed(self, error)
+            self._failed(self, self._unreachable(error))
             return
         target.open += 1
         if connected:
@@ -116,7 +117,11 @@ class Attempt:
         self.mask = mask
 
     def _late(self) -> None:
-        what = "the handshake with the target" if self.session is not None else "the connection to the target"
+        what = "the connection to the target"
+        if self.session is not None:
+            what = "the handshake with the target"
+        elif self._dialogue is not None:
+            what = f"the answer of the proxy {self._way.via()}"
         self._fail(TimedOut(what, self._way.seconds))
 
     def _fail(self, fault: BaseException) -> None:
@@ -133,9 +138,17 @@ class Attempt:
         assert self.sock is not None
         code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            self._fail(OSError(code, os.strerror(code).lower()))
+            self._fail(self._unreachable(OSError(code, os.strerror(code).lower())))
         else:
             self._connected()
+
+    def _unreachable(self, error: OSError) -> OSError:
+        via = self._way.via()
+        return (
+            OSError(error.errno, f"the proxy {via} is not reached: {said(error)}")
+            if via is not None
+            else error
+        )
 
     def _connected(self) -> None:
         via = self._way.via()
@@ -156,7 +169,7 @@ class Attempt:
             if events != WRITE:
                 data = sock.recv(_RECEIVE)
                 if not data:
-                    raise ConnectionResetError(104, "the proxy hung up before it had answered")
+                    raise BadProxyAnswer(str(self._way.via()), "it hung up before it had answered")
                 self._rest += dialogue.receive(data)
             if self._rest:
                 self._rest = self._rest[sock.send(self._rest) :]
@@ -201,3 +214,10 @@ class Attempt:
         self._wait(self._on_handshake, WRITE if session.wants_write and not complete else READ)
         if complete:
             self._succeed()
+
+
+def said(error: BaseException) -> str:
+    """The words of an error without its number."""
+    if isinstance(error, TwowayError):
+        return str(error)
+    return getattr(error, "strerror", None) or str(error)

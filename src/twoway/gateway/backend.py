@@ -8,9 +8,9 @@ import os
 import socket
 from collections.abc import Callable
 
-from twoway.errors import NetworkError, TwowayError
+from twoway.errors import NetworkError
 from twoway.gateway.addresses import Address
-from twoway.gateway.attempt import Attempt, Way
+from twoway.gateway.attempt import Attempt, Way, said
 from twoway.gateway.loop import Loop, Timer
 from twoway.tls import Ticket
 from twoway.tls.library import ffi
@@ -213,10 +213,3 @@ class Backend:
 
 
 _scrap = ffi.new("unsigned char[]", 1)
-
-
-def said(error: BaseException) -> str:
-    """The words of an error without its number."""
-    if isinstance(error, TwowayError):
-        return str(error)
-    return getattr(error, "strerror", None) or str(error)

@@ -229,13 +229,11 @@ class Socks5:
 
     def _chosen(self) -> bytes | None:
         """RFC 1928 §3: the method that the proxy has chosen."""
-        if len(self._answer) < 2:
-            if self._answer[:1] not in (b"", b"\x05"):
-                raise self._strange()
-            return None
-        version, method = self._take(2)
-        if version != 5:
+        if self._answer[:1] not in (b"", b"\x05"):
             raise self._strange()
+        if len(self._answer) < 2:
+            return None
+        _, method = self._take(2)
         if method == 0:
             return self._request()
         if method == 2 and self._via.user:
@@ -290,4 +288,4 @@ class Socks5:
         return b""
 
     def _strange(self) -> BadProxyAnswer:
-        return BadProxyAnswer(str(self._via), f"it begins with the byte 0x{self._answer[:1].hex() or '05'}")
+        return BadProxyAnswer(str(self._via), f"it begins with the byte 0x{self._answer[:1].hex()}")
