@@ -291,7 +291,7 @@ REST = [
     (24, b"\1", "TLSv1.3", None, "key_update", "request_update"),
     (
         25,
-        b"\0\1" + b"\0\0\5" + vector(3, zlib.compress(b"hello")),
+        b"\0\1" + b"\0\0\4" + vector(3, zlib.compress(b"\0\0\0\0")),
         "TLSv1.3",
         None,
         "compressed_certificate",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
+from twoway.explainer.handshakes import handshakes
 from twoway.explainer.telling import Ending, Knowledge, tell
 from twoway.explainer.transcript import Transcript
 from twoway.trust import Trust
@@ -92,20 +93,31 @@ class _Watching:
         if not any(message.kind == "handshake" for message in watched.messages):
             return
         ending, by = _ending(closed)
-        yield tell(
-            watched.messages[:MAX_MESSAGES],
-            Knowledge(
-                client=_printed(connection.client),
-                server=_printed(connection.server),
-                began=_ZERO + timedelta(microseconds=watched.began_us),
-                client_trust=self.client_trust,
-                server_trust=self.server_trust,
-                ending=ending,
-                ended_by=by,
-                keys=tuple(watched.conversation.keys),
-                notes=tuple(watched.notes),
-            ),
-        )
+        told = handshakes(watched.messages[:MAX_MESSAGES])
+        for number, messages in enumerate(told):
+            last = number == len(told) - 1
+            yield tell(
+                messages,
+                Knowledge(
+                    client=_printed(connection.client),
+                    server=_printed(connection.server),
+                    began=_ZERO + timedelta(microseconds=watched.began_us),
+                    client_trust=self.client_trust,
+                    server_trust=self.server_trust,
+                    ending=ending if last else "open",
+                    ended_by=by if last else None,
+                    keys=tuple(watched.conversation.keys),
+                    notes=(*watched.notes, *_place_of(number, len(told))),
+                    renegotiated=number > 0,
+                ),
+            )
+
+
+def _place_of(number: int, count: int) -> Iterator[str]:
+    if number:
+        yield f"handshake {number + 1} of {count} of this connection (renegotiation), under the keys of the one before"
+    elif count > 1:
+        yield f"handshake 1 of {count} of this connection: they shook hands again (renegotiation)"
 
 
 def _ending(closed: Closed) -> tuple[Ending, Sender | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from twoway.wire.compression import DecompressorMissing, read_compressed_certificates
 from twoway.wire.events import Sender, WireMessage
 from twoway.wire.handshake import (
     CertificateRequest,
@@ -23,13 +24,17 @@ from twoway.wire.reader import Malformed
 
 _FATAL = 2
 CLOSE_NOTIFY, USER_CANCELED = 0, 90
+# RFC 8879 §4: it stands where a certificate would stand.
+_SAME = {"compressed_certificate": "certificate"}
 
 
 @dataclass(slots=True)
 class Gathered:
     """The facts of a handshake, each None or empty until its message came; `places` are indices of messages.
 
-    `chains` lacks a side whose certificate message was not seen; an empty chain is a side that showed none.
+    `chains` lacks a side whose certificate message was not seen or not opened; an empty chain is a side that
+    showed none. Of a client that was asked more than once it is the last chain that it showed; `shown` has
+    where. `asked_later` are the places of the requests that came when both already talked (RFC 8446 §4.6.2).
     """
 
     messages: tuple[WireMessage, ...]
@@ -39,10 +44,13 @@ class Gathered:
     key_exchange: SignedKeyExchange | None = None
     chains: dict[Sender, tuple[bytes, ...]] = field(default_factory=dict)
     proofs: dict[Sender, CertificateVerify] = field(default_factory=dict)
+    shown: dict[Sender, int] = field(default_factory=dict)
     places: dict[tuple[Sender, str], int] = field(default_factory=dict)
+    asked_later: list[int] = field(default_factory=list)
     alert: int | None = None
     alert_number: int = 0
     faults: list[str] = field(default_factory=list)
+    unopened: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, messages: Sequence[WireMessage]) -> Gathered:
@@ -53,29 +61,40 @@ class Gathered:
                 found._take(index, message)
             except Malformed as error:
                 found.faults.append(str(error))
+            except DecompressorMissing as error:
+                found.unopened.append(f"the certificate of the {message.sender} is {error}: {error.remedy}")
         return found
 
     def _take(self, index: int, message: WireMessage) -> None:
         sender = message.sender
-        self.places.setdefault((sender, message.name), index)
+        self.places.setdefault((sender, _SAME.get(message.name, message.name)), index)
         if message.kind == "alert":
             self._take_alert(index, message.data)
         if message.kind != "handshake":
             return
         body = message.data[4:]
         match message.name:
-            case "client_hello":
+            case "client_hello" if not self.finished:
                 self.hello = read_client_hello(body)  # the last one: after a retry it is what counts
             case "server_hello":
                 self.answer = read_server_hello(body)
             case "certificate_request":
+                if self.place("client", "finished") is not None:
+                    self.asked_later.append(index)
                 self.request = read_certificate_request(body, self.version or "")
             case "certificate":
-                self.chains.setdefault(sender, read_certificates(body, self.version or ""))
+                self._take_chain(index, sender, read_certificates(body, self.version or ""))
+            case "compressed_certificate":
+                self._take_chain(index, sender, read_compressed_certificates(body))
             case "certificate_verify":
-                self.proofs.setdefault(sender, read_certificate_verify(body))
+                self.proofs[sender] = read_certificate_verify(body)
+                self.places[(sender, message.name)] = index
             case "server_key_exchange":
                 self.key_exchange = read_server_key_exchange(body)
+
+    def _take_chain(self, index: int, sender: Sender, chain: tuple[bytes, ...]) -> None:
+        if chain or sender not in self.chains:
+            self.chains[sender], self.shown[sender] = chain, index
 
     def _take_alert(self, index: int, data: bytes) -> None:
         if self.alert is not None or len(data) != 2:
@@ -106,8 +125,25 @@ class Gathered:
         return any(message.kind == "encrypted" for message in self.messages)
 
     def place(self, sender: Sender, name: str) -> int | None:
-        """Where the first message of this name is."""
+        """Where the first message of this name is; of several proofs the last."""
         return self.places.get((sender, name))
+
+    @property
+    def client_ends(self) -> int | None:
+        """Where the client finished the handshake, or the later answer, in which it showed its chain."""
+        begin = self.shown.get("client", 0) if self.asked_later else 0
+        return next(
+            (
+                index
+                for index, m in enumerate(self.messages)
+                if index >= begin and m.sender == "client" and m.name == "finished"
+            ),
+            None,
+        )
+
+    def asked_before(self, index: int) -> int:
+        """Where the pass begins that this message belongs to: the later request before it, or the start."""
+        return max((place for place in self.asked_later if place <= index), default=0)
 
     @property
     def finished(self) -> bool:

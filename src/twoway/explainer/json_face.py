@@ -24,6 +24,8 @@ def as_dict(transcript: Transcript, *, redact: bool = False) -> dict[str, Any]:
         "server_name": transcript.server_name,
         "alpn": transcript.alpn,
         "resumed": transcript.resumed,
+        "renegotiated": transcript.renegotiated,
+        "asked_later": list(transcript.asked_later),
         "steps": [_step(step, transcript, redact) for step in Step],
         "sides": {side.role: _side(side) for side in transcript.sides},
         "certificate_request": [

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 from twoway.explainer.page.ladder import LOCKS, WORDS
 from twoway.explainer.page.markup import Html, tag
+from twoway.explainer.passages import Passage, passages
 from twoway.explainer.transcript import Ghost, Message, Side, Transcript
-from twoway.steps import Step
 from twoway.wire.events import Sender
 
 WIDTH, _LEFT, _RIGHT, _ROW, _HEAD = 760, 96, 720, 34, 34
 _DASHES = {"plain": "2 4", "early": "2 4", "handshake": "7 4", "application": None}
-_CHECKS: dict[Sender, Step] = {"server": Step.CLIENT_CHECKS, "client": Step.SERVER_CHECKS}
 # Its own ground, because a drawing in a README lies on a page of unknown colour.
 _STYLE = """
 svg{--ground:#fff;--ink:#16202c;--soft:#51606f;--line:#d5dbe2;--plain:#5b6877;--early:#96520a;--handshake:#1f5fbf;
@@ -47,8 +46,8 @@ class _Drawing:
     def whole(self) -> str:
         told = self.transcript
         self._heads()
-        for step in Step:
-            self._step(step)
+        for passage in passages(told):
+            self._passage(passage)
         self._legend()
         height = self.y + 14
         frame = tag("rect", x=0.5, y=0.5, width=WIDTH - 1, height=height - 1, rx=10, class_="ground")
@@ -77,25 +76,20 @@ class _Drawing:
         self._say(_RIGHT, self.y, "server", "b m")
         self.y += 8
 
-    def _step(self, step: Step) -> None:
+    def _passage(self, passage: Passage) -> None:
         told = self.transcript
-        rows = [(i, m) for i, m in enumerate(told.messages) if m.step is step]
-        ghosts = [ghost for ghost in told.ghosts if ghost.step is step]
-        checks = [s for s in told.sides if s.checked_after is not None and _CHECKS[s.role] is step]
-        if not (rows or ghosts or checks):
-            return
         self.parts.append(tag("line", x1=12, x2=WIDTH - 12, y1=self.y, y2=self.y, class_="rule"))
-        self._say(20, self.y + 21, f"{int(step)}  {step.title}", "s b")
+        self._say(20, self.y + 21, f"{int(passage.step)}  {passage.title}", "s b")
         self.y += _HEAD
-        for side in checks:
+        for side in passage.checks:
             self._checked(side)
-        for index, message in rows:
+        for index, message in passage.messages:
             self._message(index, message)
             if index == told.client_done_after:
                 self._note("the client thinks it is done here", "s m")
             if index == told.ended_at:
                 self._note("it ended here", "s m note")
-        for ghost in ghosts:
+        for ghost in passage.ghosts:
             self._ghost(ghost)
 
     def _lifelines(self, height: int) -> None:

@@ -14,6 +14,7 @@ from cryptography import x509
 from twoway.credential import Credential
 from twoway.credential.keys import Passphrase
 from twoway.errors import NetworkError, TwowayError, UsageError
+from twoway.explainer.handshakes import handshakes
 from twoway.explainer.telling import Ending, Knowledge, tell
 from twoway.explainer.transcript import Transcript
 from twoway.tls import (
@@ -70,7 +71,12 @@ def watch(
     local = _printed(sock.getsockname())
     connection = TlsSocket(RecordedSocket.around(sock, recording), session, timeout=timeout)
     fault, ending, ended_by = _shake(connection, listen)
-    messages = decode(recording, log.text())
+    *before, messages = handshakes(decode(recording, log.text()))
+    notes = [f"the TCP connection took {connected * 1000:.1f} ms"]
+    if before:
+        notes.append(
+            f"this is handshake {len(before) + 1} of this connection (renegotiation): the last is told"
+        )
     return tell(
         messages,
         Knowledge(
@@ -83,7 +89,8 @@ def watch(
             ending=ending,
             ended_by=ended_by,
             keys=_labels(log.text()),
-            notes=(f"the TCP connection took {connected * 1000:.1f} ms",),
+            notes=tuple(notes),
+            renegotiated=bool(before),
         ),
     )
 

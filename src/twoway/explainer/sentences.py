@@ -15,6 +15,7 @@ from twoway.wire.events import Epoch, Sender, WireMessage
 from twoway.wire.handshake import read_client_hello
 from twoway.wire.reader import Malformed
 
+_WARNING = 1
 _OTHER = {"client": "server", "server": "client"}
 
 
@@ -43,9 +44,13 @@ def _first_line(data: bytes) -> str:
 def _alert(message: WireMessage, facts: Gathered) -> str:
     if len(message.data) != 2:
         return f"the {message.sender} sends an alert that cannot be read"
-    name = alert_name(message.data[1])
+    level, name = message.data[0], alert_name(message.data[1])
     if name == "close_notify":
         return f"the {message.sender} says that it will send no more"
+    if name == "no_renegotiation":
+        return f"the {message.sender} declines to shake hands anew; both go on under the keys they have"
+    if level == _WARNING and facts.version != "TLSv1.3":
+        return f"the {message.sender} warns of {name}: {meanings_of(name)[0]}"
     return f"the {message.sender} ends it with {name}: {meanings_of(name)[0]}"
 
 
@@ -55,9 +60,11 @@ def _client_hello(index: int, facts: Gathered) -> str:
     except Malformed:
         return "the client asks for a connection"
     asked = f" to {hello.server_name}" if hello.server_name else ""
-    retried = (
-        "asks again" if (facts.place("client", "client_hello") or 0) < index else "asks for a connection"
-    )
+    retried = "asks for a connection"
+    if facts.messages[index].epoch is Epoch.APPLICATION:
+        retried = "asks to shake hands anew, under the keys they have"
+    elif (facts.place("client", "client_hello") or 0) < index:
+        retried = "asks again"
     offers = " or ".join(v for v in hello.versions if v.startswith("TLS"))
     resumes = ", and offers to resume an earlier session" if hello.offers_session else ""
     return f"the client {retried}{asked}: {offers}, {len(hello.cipher_suites)} cipher suites{resumes}"
@@ -78,20 +85,27 @@ def _retry(index: int, facts: Gathered) -> str:
 
 def _request(index: int, facts: Gathered) -> str:
     request = facts.request
+    now = ", now that both talk," if index in facts.asked_later else ""
     if request is None or not request.authorities:
-        return "the server asks the client to show a certificate, of whatever authority"
+        return f"the server asks the client{now} to show a certificate, of whatever authority"
     names = " or ".join(name_of(der) for der in request.authorities[:3])
     more = f" or {len(request.authorities) - 3} more" if len(request.authorities) > 3 else ""
-    return f"the server asks the client to show a certificate of {names}{more}"
+    return f"the server asks the client{now} to show a certificate of {names}{more}"
 
 
 def _certificate(index: int, facts: Gathered) -> str:
-    sender = facts.messages[index].sender
-    chain = facts.chains.get(sender, ())
+    message = facts.messages[index]
+    sender = message.sender
+    packed = message.name == "compressed_certificate"
+    if packed and sender not in facts.chains:
+        told = message.tree.find("compressed_certificate_message")
+        return f"the {sender} shows who it is, {told.text if told is not None else 'compressed'}"
+    chain = facts.chains.get(sender, ()) if facts.shown.get(sender) == index else ()
     if not chain:
         return f"the {sender} shows no certificate: its answer to the request is an empty list"
     above = f" and {len(chain) - 1} above it" if len(chain) > 1 else ""
-    return f"the {sender} shows who it is: {_described(chain[0])}{above}"
+    size = f" (compressed to {message.wire_size} bytes)" if packed else ""
+    return f"the {sender} shows who it is: {_described(chain[0])}{above}{size}"
 
 
 def _described(der: bytes) -> str:
@@ -129,7 +143,8 @@ def _ccs(index: int, facts: Gathered) -> str:
         return (
             f"the {sender} sends a leftover of TLS 1.2 that means nothing, so that old middleboxes keep quiet"
         )
-    return f"from here on the {sender} encrypts"
+    anew = facts.hello is not None and facts.messages[index].epoch is Epoch.APPLICATION
+    return f"from here on the {sender} uses the new keys" if anew else f"from here on the {sender} encrypts"
 
 
 def _constant(text: str) -> Callable[[int, Gathered], str]:
@@ -142,7 +157,7 @@ _TELLERS: dict[str, Callable[[int, Gathered], str]] = {
     "hello_retry_request": _retry,
     "certificate_request": _request,
     "certificate": _certificate,
-    "compressed_certificate": _constant("the {sender} shows who it is, in compressed form"),
+    "compressed_certificate": _certificate,
     "certificate_verify": _verify,
     "server_key_exchange": _key_exchange,
     "finished": _finished,
@@ -153,6 +168,6 @@ _TELLERS: dict[str, Callable[[int, Gathered], str]] = {
     "client_key_exchange": _constant("the client sends its half of the key exchange"),
     "certificate_status": _constant("the server adds a fresh word of its authority that it is not revoked"),
     "key_update": _constant("the {sender} changes to new keys"),
-    "hello_request": _constant("the server asks to negotiate anew"),
+    "hello_request": _constant("the server asks the client to shake hands anew"),
     "end_of_early_data": _constant("the client ends its early data"),
 }

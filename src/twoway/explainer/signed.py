@@ -25,6 +25,7 @@ _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "sha512": hashes.SHA512,
 }
 _MESSAGE_HASH = 254
+_OUTSIDE = ("hello_request", "new_session_ticket", "key_update")
 
 
 def signed_by(side: Sender, facts: Gathered) -> bytes:
@@ -43,7 +44,7 @@ def signed_by(side: Sender, facts: Gathered) -> bytes:
 
 def _signed_in_13(side: Sender, facts: Gathered) -> bytes:
     place = facts.place(side, "certificate_verify")
-    if place is None or facts.answer is None:
+    if place is None or facts.answer is None or side not in facts.proofs:
         return b""
     name = "sha384" if facts.answer.cipher_suite.endswith("SHA384") else "sha256"
     # RFC 8446 §4.4.3: 64 spaces, who signs, a zero, and the hash of all messages so far.
@@ -51,12 +52,17 @@ def _signed_in_13(side: Sender, facts: Gathered) -> bytes:
 
 
 def _handshake_until(place: int, facts: Gathered) -> list[bytes]:
-    return [m.data for m in facts.messages[:place] if _counts(m)]
+    begin, messages = facts.asked_before(place), facts.messages[:place]
+    finished = facts.place("client", "finished")
+    if begin and finished is not None:
+        # RFC 8446 §4.4: a later answer signs the whole handshake and the request that it answers.
+        messages = (*facts.messages[: finished + 1], *facts.messages[begin:place])
+    return [m.data for m in messages if _counts(m)]
 
 
 def _counts(message: WireMessage) -> bool:
     # RFC 5246 §7.4.1.1: a hello_request is no part of the transcript.
-    return message.kind == "handshake" and message.name not in ("hello_request", "new_session_ticket")
+    return message.kind == "handshake" and message.name not in _OUTSIDE
 
 
 def _transcript_hash(messages: Sequence[bytes], name: str) -> bytes:

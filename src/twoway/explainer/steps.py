@@ -21,13 +21,16 @@ def step_of(index: int, facts: Gathered) -> Step:
         # RFC 8446 §2.3: early data rides with the hello, before anybody has been checked.
         return Step.HELLO if message.epoch is Epoch.EARLY else Step.TALK
     if message.name in _HELLO:
-        return Step.HELLO
+        # A hello behind the handshake was declined; one that was answered begins a story of its own.
+        return Step.TALK if _client_has_finished(index, facts) else Step.HELLO
     if message.kind == "encrypted":
         return _step_of_encrypted(index, facts)
+    if message.name == "key_update":
+        return Step.TALK
     if message.sender == "client":
         return Step.CLIENT_CHECKS
-    if message.name == "key_update" or _is_late_request(index, facts):
-        return Step.TALK
+    if index in facts.asked_later:
+        return Step.SERVER_SHOWS
     return (
         Step.SERVER_CHECKS
         if _client_has_finished(index, facts) or _ends_in_12(index, facts)
@@ -43,10 +46,11 @@ def _step_of_alert(index: int, facts: Gathered) -> Step:
         return Step.TALK
     if message.sender == "client":
         return Step.CLIENT_CHECKS
-    shown = facts.place("client", "finished")
-    if shown is None:
-        shown = facts.place("client", "certificate")
-    if shown is not None and shown < index:
+    answered = any(
+        m.sender == "client" and m.name in ("finished", "certificate")
+        for m in facts.messages[facts.asked_before(index) : index]
+    )
+    if answered:
         return Step.SERVER_CHECKS
     # Before the client has shown itself a server can only dislike the hello, or a broken message.
     return Step.HELLO if facts.answer is None else Step.SERVER_SHOWS
@@ -54,7 +58,8 @@ def _step_of_alert(index: int, facts: Gathered) -> Step:
 
 def _talks_before(index: int, facts: Gathered) -> bool:
     """Whether the server has already let the client in: its application data came first."""
-    return any(m.kind == "application_data" and m.sender == "server" for m in facts.messages[:index])
+    since = facts.messages[facts.asked_before(index) : index]
+    return any(m.kind == "application_data" and m.sender == "server" for m in since)
 
 
 def _client_has_finished(index: int, facts: Gathered) -> bool:
@@ -67,11 +72,6 @@ def _ends_in_12(index: int, facts: Gathered) -> bool:
     name = facts.messages[index].name
     ends = name in (_TICKET, "change_cipher_spec", "finished")
     return ends and facts.version == "TLSv1.2" and facts.place("server", "server_hello_done") is not None
-
-
-def _is_late_request(index: int, facts: Gathered) -> bool:
-    """RFC 8446 §4.6.2: a certificate may be asked for after the handshake."""
-    return facts.messages[index].name == "certificate_request" and _client_has_finished(index, facts)
 
 
 def _step_of_encrypted(index: int, facts: Gathered) -> Step:

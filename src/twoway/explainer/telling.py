@@ -21,7 +21,7 @@ from twoway.explainer.steps import step_of
 from twoway.explainer.transcript import Failure, Mark, Message, Outcome, Side, Transcript
 from twoway.tls.alerts import name_of
 from twoway.trust import Trust
-from twoway.wire.events import Sender, WireMessage
+from twoway.wire.events import Epoch, Sender, WireMessage
 
 Ending = Literal["open", "closed", "reset", "timeout"]
 
@@ -31,7 +31,8 @@ class Knowledge:
     """What is known about a connection besides its bytes.
 
     `us` is the side we were ourselves, with `fault` what we raised; `ending` how the transport ended, `ended_by`
-    who did that. The trusts, where known, are whom each side believes.
+    who did that. The trusts, where known, are whom each side believes. `renegotiated` says that an earlier handshake
+    of the same connection protects this one.
     """
 
     client: str
@@ -45,6 +46,7 @@ class Knowledge:
     ended_by: Sender | None = None
     keys: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    renegotiated: bool = False
 
 
 def tell(messages: Sequence[WireMessage], known: Knowledge) -> Transcript:
@@ -54,7 +56,7 @@ def tell(messages: Sequence[WireMessage], known: Knowledge) -> Transcript:
     outcome = _outcome(facts, known)
     failure = failure_of(facts, known, sides) if outcome in ("refused", "failed") else None
     ended_at = _ended_at(facts, known) if failure is not None else None
-    finished = facts.place("client", "finished")
+    finished = facts.client_ends
     request = facts.request
     return Transcript(
         client=known.client,
@@ -80,6 +82,8 @@ def tell(messages: Sequence[WireMessage], known: Knowledge) -> Transcript:
         ended_at=ended_at,
         keys=known.keys,
         notes=(*known.notes, *_notes(facts)),
+        renegotiated=known.renegotiated,
+        asked_later=tuple(facts.asked_later),
     )
 
 
@@ -159,6 +163,8 @@ def _server_believed(facts: Gathered) -> tuple[Mark, str]:
     if "server" not in facts.chains:
         if facts.resumed and facts.place("client", "finished") is not None:
             return "ok", "a resumed session: only who made it with the client can know its keys"
+        if facts.place("server", "certificate") is not None:
+            return "unknown", "its certificate could not be opened here"
         return (
             "unknown",
             "the server has not shown who it is" if not facts.encrypted else "hidden: no key at hand",
@@ -169,7 +175,7 @@ def _server_believed(facts: Gathered) -> tuple[Mark, str]:
 
 
 def _last_of_client(facts: Gathered) -> int | None:
-    place = facts.place("client", "finished")
+    place = facts.client_ends
     return place if place is not None else facts.place("client", "certificate_verify")
 
 
@@ -214,6 +220,12 @@ def _ended_at(facts: Gathered, known: Knowledge) -> int | None:
 def _verdict(outcome: Outcome, facts: Gathered, sides: tuple[Side, Side], failure: Failure | None) -> str:
     server, client = (_name(side) for side in sides)
     under = f"{facts.version}, {_group(facts) or 'no key exchange'}" if facts.version else ""
+    if facts.messages and facts.messages[0].epoch is Epoch.APPLICATION:
+        under += ", renegotiated"
+    if outcome == "mutual" and facts.shown.get("client", 0) > min(
+        facts.asked_later, default=len(facts.messages)
+    ):
+        under += ", the client asked afterwards"
     if failure is not None:
         return f"{'refused' if outcome == 'refused' else 'failed'} in step {int(failure.step)}: {failure.summary}"
     if outcome == "mutual":
@@ -255,6 +267,7 @@ def _alpn(facts: Gathered) -> str | None:
 
 def _notes(facts: Gathered) -> tuple[str, ...]:
     notes = [f"does not decode: {fault}" for fault in facts.faults]
+    notes += facts.unopened
     if facts.encrypted:
         notes.append("some records were not opened: give their secrets with --keylog FILE")
     return tuple(notes)

@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 
 from twoway.explainer.alignment import aligned
 from twoway.explainer.glyphs import Glyphs
+from twoway.explainer.passages import Passage, passages
 from twoway.explainer.transcript import Ghost, Link, Mark, Message, Side, Transcript
-from twoway.steps import Step
 from twoway.wire.fields import Field
 
 Paint = Callable[[str, str], str]
 
 _COLOURS: dict[Mark, str] = {"ok": "green", "bad": "red", "unknown": "yellow"}
 _EPOCH_COLOURS = {"plain": "", "early": "magenta", "handshake": "cyan", "application": "green"}
-# In which step each side is checked by the other.
-_CHECKS = {"server": Step.CLIENT_CHECKS, "client": Step.SERVER_CHECKS}
 _OUTCOME_COLOURS = {
     "mutual": "green",
     "one_way": "yellow",
@@ -51,8 +49,8 @@ class Terminal:
         yield from self._verdict(transcript)
         yield ""
         yield self._heads(transcript)
-        for step in Step:
-            yield from self._step(step, transcript)
+        for passage in passages(transcript):
+            yield from self._passage(passage, transcript)
         yield ""
         yield self._legend(transcript)
         for side in transcript.sides:
@@ -107,24 +105,18 @@ class Terminal:
         gap = max(2, self.width - len(client) - len(server))
         return self.paint(f"{client}{' ' * gap}{server}"[: self.width], "bold")
 
-    def _step(self, step: Step, transcript: Transcript) -> Iterator[str]:
-        messages = [(i, m) for i, m in enumerate(transcript.messages) if m.step is step]
-        ghosts = [ghost for ghost in transcript.ghosts if ghost.step is step]
-        checks = [s for s in transcript.sides if s.checked_after is not None and _CHECKS[s.role] is step]
-        if not messages and not ghosts and not checks:
-            return
-        yield self.paint(
-            f"{self.glyphs.rule} {int(step)} {step.title} ".ljust(self.width, self.glyphs.rule), "dim"
-        )
-        for side in checks:
+    def _passage(self, passage: Passage, transcript: Transcript) -> Iterator[str]:
+        head = f"{self.glyphs.rule} {int(passage.step)} {passage.title} "
+        yield self.paint(head.ljust(self.width, self.glyphs.rule), "dim")
+        for side in passage.checks:
             yield from self._checked(side)
-        for index, message in messages:
+        for index, message in passage.messages:
             yield from self._message(message)
             if index == transcript.client_done_after:
                 yield self._note("the client thinks it is done here", "yellow")
             if index == transcript.ended_at:
                 yield self._note("it ended here", "red")
-        for ghost in ghosts:
+        for ghost in passage.ghosts:
             yield self._ghost(ghost)
 
     def _message(self, message: Message) -> Iterator[str]:
@@ -238,7 +230,7 @@ class Terminal:
         for line in self._wrapped("what the server asks of the client's certificate, and what was shown", 2):
             yield self.paint(line, "bold")
         for wish in transcript.request or ():
-            first, *rest = self._wrapped(f"{self.glyphs.mark(wish.mark)} asked: {wish.asked}", 4)
+            first, *rest = self._wrapped(f"{self.glyphs.mark(wish.mark)} asked: {wish.asked}", 4, hanging=2)
             yield self.paint(first, _COLOURS[wish.mark])
             yield from rest
             yield from self._wrapped(f"shown: {wish.shown}", 6)
@@ -247,9 +239,13 @@ class Terminal:
         for note in transcript.notes:
             yield from self._wrapped(f"note: {note}", 2)
 
-    def _wrapped(self, text: str, indent: int) -> list[str]:
+    def _wrapped(self, text: str, indent: int, hanging: int = 0) -> list[str]:
         text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in self.glyphs.fit(text))
         lead = " " * indent
         return textwrap.wrap(
-            text, self.width, initial_indent=lead, subsequent_indent=lead, break_on_hyphens=False
+            text,
+            self.width,
+            initial_indent=lead,
+            subsequent_indent=lead + " " * hanging,
+            break_on_hyphens=False,
         ) or [lead]

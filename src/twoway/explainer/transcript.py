@@ -100,7 +100,8 @@ class Transcript:
 
     `ended_at` is the index of the message at which a failed handshake ended, `client_done_after` that of the
     message after which a TLS 1.3 client believes the handshake done. `request` is None when the server asked for
-    no certificate. `keys` are the names of the keylog labels that were at hand; their values are not kept.
+    no certificate. `renegotiated` says that it is not the first handshake of its connection; `asked_later` are the
+    indices of requests for a certificate that came when both already talked (RFC 8446 §4.6.2). `keys` are the names of the keylog labels that were at hand; their values are not kept.
     """
 
     client: str
@@ -123,3 +124,5 @@ class Transcript:
     ended_at: int | None
     keys: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    renegotiated: bool = False
+    asked_later: tuple[int, ...] = ()

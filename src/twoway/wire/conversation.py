@@ -5,6 +5,9 @@
 
 Nothing raises for what the bytes hold: what does not open is an "encrypted" message, what does not decode has a
 fault. Signatures, Finished values and rules of order are not checked here.
+
+A TLS 1.2 connection may shake hands again under its own keys (renegotiation, RFC 5246 §7.4.1.2, RFC 5746): each
+side is then in its own round, since it begins the next one with its hello.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ MAX_MESSAGE = 1024 * 1024
 MAX_HELD = 256
 KEPT_DATA = 4096
 _ENCRYPT_THEN_MAC, _EARLY_DATA = 22, 42
+_NO_RENEGOTIATION = b"\x64"
 _CLIENT_HELLO, _SERVER_HELLO, _END_OF_EARLY_DATA, _FINISHED, _KEY_UPDATE = 1, 2, 5, 20, 24
 
 
@@ -40,6 +44,7 @@ class _Direction:
     handshake: bytearray = field(default_factory=bytearray)
     unclaimed: int = 0  # bytes of records whose message is not whole yet
     opaque: bool = False
+    round: int = 0  # which handshake of this connection this side is in
 
 
 class Conversation:
@@ -47,7 +52,8 @@ class Conversation:
 
     def __init__(self, keylog: Keylog | None = None, *, kept_data: int = KEPT_DATA) -> None:
         self._ring = KeyRing(Keylog() if keylog is None else keylog)
-        self._agreed = Negotiated()
+        self._first = Negotiated()
+        self._rounds = {0: self._first}
         self._kept_data = kept_data
         self._early = False
         self._sides: dict[Sender, _Direction] = {
@@ -57,20 +63,24 @@ class Conversation:
 
     @property
     def version(self) -> str | None:
-        return self._agreed.version
+        return self._first.version
 
     @property
     def cipher_suite(self) -> str | None:
-        return self._agreed.cipher_suite
+        return self._first.cipher_suite
 
     @property
     def client_random(self) -> bytes | None:
-        return self._agreed.client_random
+        """Of the first handshake."""
+        return self._first.client_random
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The labels of the secrets that are known of this connection."""
-        return self._ring.labels(self._agreed.client_random)
+        """The labels of the secrets that are known of this connection's first handshake."""
+        return self._ring.labels(self._first.client_random)
+
+    def _agreed(self, side: _Direction) -> Negotiated:
+        return self._rounds[side.round]
 
     def feed(self, sender: Sender, data: bytes, at_us: int) -> list[WireMessage]:
         """Take bytes that `sender` sent; the messages that are whole now, of either side.
@@ -113,15 +123,23 @@ class Conversation:
         """Whether this record can only be understood when the other side's hello is known."""
         if record.content_type == 0 or side.opaque:
             return False
+        agreed = self._agreed(side)
+        if side.round:
+            # What goes on under the old keys is understood; only the new ones need both hellos.
+            return record.content_type == CHANGE_CIPHER_SPEC and not agreed.complete
         if side.epoch is not Epoch.PLAIN:
             early = side.epoch is Epoch.EARLY
-            return self._agreed.client_random is None or (self._agreed.server_random is None and not early)
-        if side.sender == "server" or self._agreed.server_random is not None:
+            return agreed.client_random is None or (agreed.server_random is None and not early)
+        if side.sender == "server":
+            # From its change_cipher_spec on a TLS 1.2 server's keys need the client's random too.
+            keyed = record.content_type == CHANGE_CIPHER_SPEC and not agreed.modern
+            return keyed and agreed.client_random is None
+        if agreed.server_random is not None:
             return False
         if record.content_type == APPLICATION_DATA and self._early:
             return False
         if record.content_type == CHANGE_CIPHER_SPEC:
-            return self._agreed.version is None  # whether it means anything depends on the version
+            return agreed.version is None  # whether it means anything depends on the version
         return record.content_type == APPLICATION_DATA
 
     def _take(self, side: _Direction, record: Record, out: list[WireMessage]) -> None:
@@ -129,31 +147,19 @@ class Conversation:
             out.append(self._foreign(side, record))
             return
         if record.content_type == APPLICATION_DATA and side.epoch is Epoch.PLAIN and self._early:
-            side.epoch, side.opener = Epoch.EARLY, self._ring.opener("client", Epoch.EARLY, self._agreed)
+            side.epoch, side.opener = Epoch.EARLY, self._ring.opener("client", Epoch.EARLY, self._first)
         # RFC 8446 §5: change_cipher_spec is never encrypted; in TLS 1.3 what is encrypted looks like data.
         sealed = side.epoch is not Epoch.PLAIN and (
             record.content_type == APPLICATION_DATA if self._looks_modern(side) else True
         )
         side.travelled = side.epoch if sealed else Epoch.PLAIN
-        if record.content_type == CHANGE_CIPHER_SPEC and (not sealed or not self._looks_modern(side)):
-            side.travelled = Epoch.PLAIN
-            self._change(side, record, out)
-        elif not sealed:
+        if not sealed:
             self._understand(side, record, record.content_type, record.data, out)
         else:
             self._open(side, record, out)
 
     def _looks_modern(self, side: _Direction) -> bool:
-        return self._agreed.modern or side.epoch is Epoch.EARLY
-
-    def _change(self, side: _Direction, record: Record, out: list[WireMessage]) -> None:
-        tree, fault = decode_change_cipher_spec(record.data)
-        out.append(
-            self._message(side, record, "change_cipher_spec", "change_cipher_spec", record.data, tree, fault)
-        )
-        if not self._agreed.modern:
-            side.epoch = Epoch.APPLICATION
-            side.opener = self._ring.opener(side.sender, Epoch.APPLICATION, self._agreed)
+        return self._first.modern or side.epoch is Epoch.EARLY
 
     def _open(self, side: _Direction, record: Record, out: list[WireMessage]) -> None:
         for opener, epoch in self._candidates(side):
@@ -171,9 +177,9 @@ class Conversation:
     def _candidates(self, side: _Direction) -> list[tuple[Opener, Epoch]]:
         """The keys in use; in TLS 1.3 then those of later epochs, when the messages between were not seen."""
         found = [(side.opener, side.epoch)] if side.opener is not None else []
-        if self._agreed.modern:
+        if self._first.modern:
             for epoch in _LATER.get(side.epoch, ()):
-                opener = self._ring.opener(side.sender, epoch, self._agreed)
+                opener = self._ring.opener(side.sender, epoch, self._first)
                 if opener is not None:
                     found.append((opener, epoch))
         return found
@@ -190,6 +196,8 @@ class Conversation:
         elif content_type == ALERT:
             tree, fault = decode_alert(data)
             out.append(self._message(side, record, "alert", "alert", data, tree, fault))
+            if data[1:] == _NO_RENEGOTIATION:
+                self._stay()
         elif content_type == APPLICATION_DATA:
             kept = data[: self._kept_data]
             tree = decode_data(kept)
@@ -199,6 +207,8 @@ class Conversation:
             out.append(
                 self._message(side, record, "change_cipher_spec", "change_cipher_spec", data, tree, fault)
             )
+            if not self._first.modern:
+                self._enter(side, Epoch.APPLICATION)  # in a later round it travelled under the old keys
         else:
             out.append(self._sealed(side, record, f"content type {content_type} is none of TLS"))
 
@@ -221,8 +231,10 @@ class Conversation:
     def _emit(
         self, side: _Direction, record: Record, data: bytes, out: list[WireMessage], cut: str | None = None
     ) -> None:
+        # In a round of which only one hello has come the one before still counts.
+        agreed = self._agreed(side) if self._agreed(side).version else self._first
         name, tree, fault = decode_message(
-            data, version=self._agreed.version, sender=side.sender, cipher_suite=self._agreed.cipher_suite
+            data, version=agreed.version, sender=side.sender, cipher_suite=agreed.cipher_suite
         )
         size, side.unclaimed = side.unclaimed, 0
         out.append(
@@ -242,34 +254,40 @@ class Conversation:
 
     def _learn(self, side: _Direction, data: bytes) -> None:
         """What a message changes for what comes after it."""
-        number, agreed = data[0], self._agreed
+        number = data[0]
         try:
-            if number == _CLIENT_HELLO and side.sender == "client" and side.epoch is Epoch.PLAIN:
-                self._learn_client_hello(data[4:])
-            elif number == _SERVER_HELLO and side.sender == "server" and side.epoch is Epoch.PLAIN:
-                self._learn_server_hello(data[4:])
+            if number == _CLIENT_HELLO and side.sender == "client":
+                self._learn_client_hello(side, data[4:])
+            elif number == _SERVER_HELLO and side.sender == "server":
+                self._learn_server_hello(side, data[4:])
         except Malformed:
             return
         if number == _END_OF_EARLY_DATA and side.epoch is Epoch.EARLY:
             self._enter(side, Epoch.HANDSHAKE)
-        if not agreed.modern:
+        if not self._first.modern:
             return
         if number == _FINISHED and side.epoch is Epoch.HANDSHAKE:
             self._enter(side, Epoch.APPLICATION)
         elif number == _KEY_UPDATE and side.epoch is Epoch.APPLICATION:
-            side.opener = self._ring.updated(side.sender, agreed)
+            side.opener = self._ring.updated(side.sender, self._first)
 
-    def _learn_client_hello(self, body: bytes) -> None:
+    def _learn_client_hello(self, side: _Direction, body: bytes) -> None:
         hello = read_client_hello(body)
-        self._agreed.client_random = hello.random
-        if self._agreed.version is None:
+        if side.epoch is not Epoch.PLAIN:
+            self._anew(side).client_random = hello.random
+            return
+        self._first.client_random = hello.random
+        if self._first.version is None:
             self._early = any(number == _EARLY_DATA for number, _ in hello.extensions)
             # RFC 8446 §4.2.10: early data goes under the suite of the ticket, which a client offers first.
             suites = [suite for suite in hello.cipher_suites if suite.startswith(("TLS_AES", "TLS_CHACHA"))]
-            self._agreed.early_suite = suites[0] if suites else None
+            self._first.early_suite = suites[0] if suites else None
 
-    def _learn_server_hello(self, body: bytes) -> None:
-        hello, agreed = read_server_hello(body), self._agreed
+    def _learn_server_hello(self, side: _Direction, body: bytes) -> None:
+        hello = read_server_hello(body)
+        agreed = self._first if side.epoch is Epoch.PLAIN else self._anew(side)
+        if agreed is not self._first and hello.version == "TLSv1.3":
+            return  # RFC 8446 §4.1.2: no version but 1.2 and older is negotiated anew
         agreed.version, agreed.cipher_suite = hello.version, hello.cipher_suite
         if hello.retry:
             return
@@ -282,8 +300,26 @@ class Conversation:
                 begins_early = self._early and client.epoch is Epoch.PLAIN
                 self._enter(client, Epoch.EARLY if begins_early else Epoch.HANDSHAKE)
 
+    def _anew(self, side: _Direction) -> Negotiated:
+        """The round that this side begins with its hello, which the other may have begun before it."""
+        if self._first.modern:
+            return Negotiated()  # RFC 8446 §4.1.2: there is none in TLS 1.3
+        side.round += 1
+        over = min(one.round for one in self._sides.values())
+        self._rounds = {number: agreed for number, agreed in self._rounds.items() if number >= over}
+        return self._rounds.setdefault(side.round, Negotiated())
+
+    def _stay(self) -> None:
+        """RFC 5246 §7.2.2: no_renegotiation answers a hello that leads nowhere; both go on under the old keys."""
+        last = max(one.round for one in self._sides.values())
+        if last and not self._rounds[last].complete:
+            for one in self._sides.values():
+                one.round = min(one.round, last - 1)
+            self._rounds.setdefault(last - 1, Negotiated())
+            del self._rounds[last]
+
     def _enter(self, side: _Direction, epoch: Epoch) -> None:
-        side.epoch, side.opener = epoch, self._ring.opener(side.sender, epoch, self._agreed)
+        side.epoch, side.opener = epoch, self._ring.opener(side.sender, epoch, self._agreed(side))
 
     # -- messages ------------------------------------------------------------------------------------
 

@@ -30,6 +30,11 @@ class Negotiated:
     encrypt_then_mac: bool = False
 
     @property
+    def complete(self) -> bool:
+        """Whether both hellos have come."""
+        return self.client_random is not None and self.server_random is not None
+
+    @property
     def modern(self) -> bool:
         return self.version == "TLSv1.3"
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from twoway.explainer.page.details import opened
 from twoway.explainer.page.markup import Html, join, tag
 from twoway.explainer.page.sides import SIGNS
+from twoway.explainer.passages import Passage, passages
 from twoway.explainer.transcript import Ghost, Message, Side, Transcript
-from twoway.steps import Step
-from twoway.wire.events import Sender
 
 LOCKS = {"plain": "○", "early": "◔", "handshake": "◐", "application": "●"}
 WORDS = {
@@ -18,8 +17,6 @@ WORDS = {
     "handshake": "handshake keys",
     "application": "application keys",
 }
-# In which step each side is checked by the other.
-_CHECKS: dict[Sender, Step] = {"server": Step.CLIENT_CHECKS, "client": Step.SERVER_CHECKS}
 
 
 def ladder(transcript: Transcript, *, redact: bool) -> Html:
@@ -54,15 +51,13 @@ def _legend(transcript: Transcript) -> Html:
 
 def _steps(transcript: Transcript, redact: bool) -> Iterator[Html]:
     drawing = _Drawing(transcript, redact)
-    for step in Step:
-        rows = list(drawing.rows(step))
-        if rows:
-            yield tag(
-                "div",
-                tag("h3", tag("span", int(step), class_="number"), f" {step.title}"),
-                *rows,
-                class_="step",
-            )
+    for passage in passages(transcript):
+        yield tag(
+            "div",
+            tag("h3", tag("span", int(passage.step), class_="number"), f" {passage.title}"),
+            *drawing.rows(passage),
+            class_="step",
+        )
 
 
 class _Drawing:
@@ -72,22 +67,18 @@ class _Drawing:
         self.transcript, self.redact = transcript, redact
         self.proven: dict[str, str] = {}
 
-    def rows(self, step: Step) -> Iterator[Html]:
+    def rows(self, passage: Passage) -> Iterator[Html]:
         told = self.transcript
-        for side in told.sides:
-            if side.checked_after is not None and _CHECKS[side.role] is step:
-                yield self._checked(side)
-        for index, message in enumerate(told.messages):
-            if message.step is not step:
-                continue
+        for side in passage.checks:
+            yield self._checked(side)
+        for index, message in passage.messages:
             yield self._message(index, message)
             if index == told.client_done_after:
                 yield tag("p", "the client thinks it is done here", class_="note done")
             if index == told.ended_at:
                 yield tag("p", "it ended here", class_="note ended")
-        for ghost in told.ghosts:
-            if ghost.step is step:
-                yield self._ghost(ghost)
+        for ghost in passage.ghosts:
+            yield self._ghost(ghost)
 
     def _lane(self) -> Html:
         return tag(
