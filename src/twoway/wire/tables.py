@@ -56,6 +56,7 @@ GROUPS = {
 
 SIGNATURE_SCHEMES = {
     0x0201: "rsa_pkcs1_sha1",
+    0x0202: "dsa_sha1",
     0x0203: "ecdsa_sha1",
     0x0301: "rsa_pkcs1_sha224",
     0x0302: "dsa_sha224",
@@ -162,6 +163,8 @@ EXTENSIONS = {
     13172: "next_protocol_negotiation",
     17513: "application_settings_old",
     17613: "application_settings",
+    51764: "trust_anchors",
+    64768: "ech_outer_extensions",
     65037: "encrypted_client_hello",
     65281: "renegotiation_info",
 }

@@ -1,4 +1,5 @@
 // A mutual-TLS server of Go, as its documentation shows it: main DIR [optional|none] says "serving PORT".
+// A client of Go too: main call URL CA DIR prints the body or the error; "-" for no CA, and for no identity.
 
 package main
 
@@ -13,7 +14,37 @@ import (
 	"os"
 )
 
+func call(url, trust, dir string) {
+	conf := &tls.Config{}
+	if trust != "-" {
+		pem, _ := os.ReadFile(trust)
+		conf.RootCAs = x509.NewCertPool()
+		conf.RootCAs.AppendCertsFromPEM(pem)
+	}
+	if dir != "-" {
+		cert, err := tls.LoadX509KeyPair(dir+"/cert.pem", dir+"/key.pem")
+		if err != nil {
+			log.Fatal(err)
+		}
+		conf.Certificates = []tls.Certificate{cert}
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true}}
+	answer, err := client.Get(url)
+	if err != nil {
+		log.Fatal(err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n%s\n", answer.Status, body)
+}
+
 func main() {
+	if os.Args[1] == "call" {
+		call(os.Args[2], os.Args[3], os.Args[4])
+		return
+	}
 	dir := os.Args[1]
 	pool := x509.NewCertPool()
 	pem, _ := os.ReadFile(dir + "/ca.pem")

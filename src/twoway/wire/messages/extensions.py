@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twoway.wire.messages.decoder import Decoder, listed
-from twoway.wire.messages.names import name_text
+from twoway.wire.messages.encrypted_hello import read_encrypted_hello, read_retry
+from twoway.wire.messages.names import name_text, relative_text
 from twoway.wire.tables import (
     CERTIFICATE_COMPRESSIONS,
     CERTIFICATE_TYPES,
@@ -304,21 +305,22 @@ def _certificate_type(d: Decoder) -> None:
         d.number("type", 1, CERTIFICATE_TYPES)
 
 
-def _encrypted_hello(d: Decoder) -> str:
-    """draft-ietf-tls-esni §5, as far as an observer can read it."""
-    kind = d.number("type", 1, {0: "outer", 1: "inner"})
-    if kind == 0:
-        d.number("kdf_id", 2)
-        d.number("aead_id", 2)
-        d.number("config_id", 1)
-        d.opaque("enc", 2)
-        d.opaque("payload", 2)
-    return "outer" if kind == 0 else "inner"
+def _trust_anchors(d: Decoder) -> str:
+    """draft-ietf-tls-trust-anchor-ids-04 §4: whom the client trusts, as relative object identifiers."""
+    names: list[str] = []
 
+    def each(inner: Decoder) -> None:
+        while inner.left:
+            start = len(inner.fields)
+            name = relative_text(inner.opaque("trust_anchor_id", 1))
+            names.append(name)
+            if len(inner.fields) > start + 1:
+                inner.retell(name)
 
-def _retry_encrypted_hello(d: Decoder) -> str:
-    d.rest("confirmation")
-    return "retry"
+    if not d.left:
+        return "present"
+    d.vector("trust_anchor_ids", 2, each)
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "") or "none named"
 
 
 _READINGS: dict[str, Reading] = {
@@ -362,7 +364,8 @@ _READINGS: dict[str, Reading] = {
     "key_share": _client_shares,
     "pre_shared_key": _offered_keys,
     "renegotiation_info": _renegotiation,
-    "encrypted_client_hello": _encrypted_hello,
+    "encrypted_client_hello": read_encrypted_hello,
+    "trust_anchors": _trust_anchors,
 }
 _BY_MESSAGE: dict[tuple[str, str], Reading] = {
     ("supported_versions", "server_hello"): _selected_version,
@@ -373,7 +376,7 @@ _BY_MESSAGE: dict[tuple[str, str], Reading] = {
     ("early_data", "new_session_ticket"): _max_early_data,
     ("status_request", "certificate"): read_ocsp_status,
     ("delegated_credential", "certificate"): _opaque,
-    ("encrypted_client_hello", "hello_retry_request"): _retry_encrypted_hello,
+    ("encrypted_client_hello", "hello_retry_request"): read_retry,
     ("encrypted_client_hello", "encrypted_extensions"): _opaque,
     ("application_settings", "encrypted_extensions"): _opaque,
     ("application_settings_old", "encrypted_extensions"): _opaque,

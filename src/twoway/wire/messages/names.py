@@ -68,12 +68,21 @@ def _string(tag: int, value: bytes) -> str:
 def _dotted(oid: bytes) -> str:
     if not oid:
         raise ValueError("an empty object identifier")
+    first, *rest = _arcs(oid)
+    head = [min(first // 40, 2), first - 40 * min(first // 40, 2)]
+    return ".".join(str(number) for number in (*head, *rest))
+
+
+def relative_text(oid: bytes) -> str:
+    """A relative object identifier with dots; in hexadecimal digits when it is none. Never raises."""
+    return ".".join(map(str, _arcs(oid))) if oid and oid[-1] < 0x80 else oid.hex()
+
+
+def _arcs(oid: bytes) -> list[int]:
     numbers, value = [], 0
     for octet in oid[:64]:
         value = value << 7 | octet & 0x7F
         if not octet & 0x80:
             numbers.append(value)
             value = 0
-    first = numbers[0]
-    head = [min(first // 40, 2), first - 40 * min(first // 40, 2)]
-    return ".".join(str(number) for number in (*head, *numbers[1:]))
+    return numbers
