@@ -197,6 +197,13 @@ ROWS: tuple[Row, ...] = (
         0.8,
     ),
     (
+        "pin_mismatch",
+        "neither the certificate nor its key is pinned",
+        "The certificate is good, and the other side accepts only certificates or keys that it has pinned.",
+        "config",
+        0.9,
+    ),
+    (
         "post_handshake_authentication",
         "asked after the handshake",
         "The server asks for the certificate only for some paths, by renegotiation (TLS 1.2) or post-handshake authentication (TLS 1.3), which many clients do not offer.",
@@ -216,6 +223,13 @@ ROWS: tuple[Row, ...] = (
         "A session of one virtual host was offered at another.",
         "server",
         0.6,
+    ),
+    (
+        "unknown_server_name",
+        "a server name that is not served",
+        "The client asks for no name, or for one that the server has no rules for and does not answer to.",
+        "client",
+        0.9,
     ),
     (
         "server_misconfigured",

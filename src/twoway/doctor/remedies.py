@@ -105,9 +105,11 @@ REMEDIES: dict[str, str] = {
     "refused_unspecific": "Read the other side's log, or run the doctor there.",
     "peer_denied": "Allow the identity in the policy; `twoway policy test` says what decides.",
     "not_allowed": "Add a rule that allows this identity.",
+    "pin_mismatch": "Pin the certificate that is presented, or its key, if it is the one that is meant.",
     "post_handshake_authentication": "Request the certificate in the handshake, under a server name of its own.",
     "resumption_skips_check": "Judge every connection, resumed ones too, or switch tickets off.",
     "ticket_elsewhere": "Give each virtual host ticket keys of its own.",
+    "unknown_server_name": "Call the server by a name that it serves; an IP address is none.",
     "server_misconfigured": "Read the server's log: its own files do not load.",
     "redirected": "Call the address that it redirects to, if that is right.",
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 from twoway.errors import TwowayError
 from twoway.gateway.backend import Target
 from twoway.gateway.file import BadGatewayFile, load, place_of_listener
-from twoway.gateway.frontend import Material
+from twoway.gateway.material import Material
 from twoway.gateway.options import GatewayOptions
 from twoway.gateway.running import bind
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twoway.errors import NetworkError, PeerDenied
+from twoway.errors import ConfigError, NetworkError, PeerDenied
 
 
 class TooManyOfPeer(PeerDenied):
@@ -37,3 +37,20 @@ class OutlivedLimit(NetworkError):
     @property
     def remedy(self) -> str:
         return "connect again; the limit is set at the gateway's listener"
+
+
+class ListUnavailable(ConfigError):
+    """There is no revocation list yet, it cannot be fetched, and without one nobody would be let in."""
+
+    code = "crl_unavailable"
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url, self.reason = url, reason
+
+    def __str__(self) -> str:
+        return f"no revocation list is there yet, and {self.reason}"
+
+    @property
+    def remedy(self) -> str:
+        return f"make {self.url} reachable, put its list into the cache by another start, or choose --crl-rule warn"

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import re
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +18,25 @@ from twoway.credential import read
 from twoway.errors import ConfigError, TwowayError
 from twoway.gateway.addresses import Address
 from twoway.gateway.options import Bounds, GatewayOptions, ListenerOptions
+from twoway.names import BadName, parse_dns_name
+from twoway.revocation.urls import is_url
 
 MAX_FILE = 1 << 20
-_HEADER = re.compile(r"\s*\[+\s*([A-Za-z_.]+)\s*\]+")
-_PATHS = ("identity", "policy", "shadow", "trust", "crl", "passphrase_file", "via_credentials")
-_LISTS = ("allow", "deny", "trust", "crl", "target")
-_TEXTS = ("kind", "name", "listen", "identity", "policy", "shadow", "clients", "crl_rule", "server_name", "sni", "via", "via_credentials", "passphrase_file")  # fmt: skip
+_NAME_TABLE = re.compile(r"\s*\[\[\s*listener\s*\.\s*name\s*\]\]")
+_PATHS = ("identity", "policy", "shadow", "trust", "crl", "crl_cache", "passphrase_file", "via_credentials")
+_LISTS = ("allow", "deny", "trust", "crl", "pin", "target")
+_TEXTS = ("kind", "name", "listen", "identity", "policy", "shadow", "clients", "crl_rule", "server_name", "sni", "via", "via_credentials", "passphrase_file", "crl_cache", "revocation_depth", "unknown_name", "label")  # fmt: skip
 _FLAGS = ("allow_anyone_proven", "target_tls", "proxy_protocol", "unsafe_plain", "end_at_expiry")
-_LISTENER = (*_TEXTS, *_LISTS, *_FLAGS, "ticket_seconds", "limits")
+_LISTENER = (*_TEXTS, *_LISTS, *_FLAGS, "ticket_seconds", "limits", "name")
+# What a server name may have of its own: a [[listener.name]] table.
+_NAMED = ("name", "identity", "trust", "crl", "crl_rule", "revocation_depth", "pin", "policy", "allow", "deny", "allow_anyone_proven", "clients", "passphrase_file")  # fmt: skip
 _GATEWAY = ("workers", "drain_seconds", "log_format", "access_log", "admin", "metrics", "backlog")
 _CHOICES = {
     "kind": ("server", "client"),
     "clients": ("required", "optional", "none"),
     "crl_rule": ("refuse", "warn"),
+    "revocation_depth": ("leaf", "chain"),
+    "unknown_name": ("serve", "refuse"),
 }
 
 
@@ -58,14 +66,18 @@ class _Places:
             n for n, line in enumerate(self._lines) if re.match(r"\s*\[\[\s*listener\s*\]\]", line)
         ]
 
-    def of(self, key: str, listener: int | None = None) -> str:
-        """`file:line` of a key; of its table when the key is not found."""
+    def of(self, key: str, listener: int | None = None, name: int | None = None) -> str:
+        """`file:line` of a key; of its table when the key is not found. `name`: in that table of the listener."""
         start = 0
         if listener is not None and listener < len(self._listeners):
             start = self._listeners[listener]
         end = next((n for n in self._listeners if n > start), len(self._lines))
+        if name is not None:
+            names = [n for n in range(start, end) if _NAME_TABLE.match(self._lines[n])]
+            start = names[name] if name < len(names) else start
+            end = names[name + 1] if name + 1 < len(names) else end
         pattern = re.compile(rf"""\s*\[*\s*["']?([A-Za-z_]+\.)?{re.escape(key)}["']?\s*[=\]]""")
-        for number in range(start, end):
+        for number in range(start if name is None else start + 1, end):
             if pattern.match(self._lines[number]):
                 return f"{self._where}:{number + 1}"
         return f"{self._where}:{start + 1}"
@@ -111,22 +123,68 @@ def _listener(table: dict[str, Any], number: int, base: Path, places: _Places) -
 
     for key, value in table.items():
         _known(key, _LISTENER, at(key))
-        _typed(key, value, at(key))
+        if key != "name" or not isinstance(value, list):
+            _typed(key, value, at(key))
     for key in ("kind", "listen", "target", "identity"):
         if key not in table:
             raise BadGatewayFile(at("listener"), f"the listener has no {key}", f"add: {key} = …")
-    given = {key: _from_base(key, value, base) for key, value in table.items()}
-    passphrase = given.pop("passphrase_file", None)
-    if passphrase is not None:
-        given["passphrase"] = _from_file(Path(passphrase))
+    names = table.get("name", [])
+    named = isinstance(names, list)  # a [[listener.name]] table; text is what the listener is called
+    given = _given({key: value for key, value in table.items() if key != "name" or not named}, base)
+    if "label" in given:  # what `name = …` says where there are no [[listener.name]] tables
+        given["name"] = given.pop("label")
     given["listen"] = _address(table["listen"], at("listen"))
     targets = given.pop("target")
     given["targets"] = tuple(_address(one, at("target")) for one in targets)
     given["bounds"] = _bounds(given.pop("limits", {}), at)
     try:
-        return ListenerOptions(**given)
+        listener = ListenerOptions(**given)
+        if not named or not names:
+            return listener
+        found = [
+            one
+            for position, inner in enumerate(names)
+            for one in _named(
+                listener, inner, base, functools.partial(places.of, listener=number, name=position)
+            )
+        ]
+        return dataclasses.replace(listener, names=tuple(found))
+    except BadGatewayFile:
+        raise
     except TwowayError as error:
         raise BadGatewayFile(places.of("listener", number), str(error), _in_file(error.remedy)) from None
+
+
+def _named(
+    listener: ListenerOptions, table: Any, base: Path, at: Callable[[str], str]
+) -> Iterator[tuple[str, ListenerOptions]]:
+    """The rules of one [[listener.name]] table, under each of its names."""
+    if not isinstance(table, dict):
+        raise BadGatewayFile(at("name"), "expected [[listener.name]] tables")
+    for key, value in table.items():
+        _known(key, _NAMED, at(key))
+        if key != "name":
+            _typed(key, value, at(key))
+    names = table.get("name")
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list) or not names or not all(isinstance(one, str) for one in names):
+        raise BadGatewayFile(at("name"), "the table has no name", 'add: name = "api.acme.example"')
+    try:
+        inner = listener.named(**_given({key: value for key, value in table.items() if key != "name"}, base))
+        for name in names:
+            yield parse_dns_name(name), inner
+    except BadName as error:
+        raise BadGatewayFile(at("name"), f"no server name: {error}", "use a DNS name or *.DOMAIN") from None
+    except TwowayError as error:
+        raise BadGatewayFile(at("name"), str(error), _in_file(error.remedy)) from None
+
+
+def _given(table: dict[str, Any], base: Path) -> dict[str, Any]:
+    given = {key: _from_base(key, value, base) for key, value in table.items()}
+    passphrase = given.pop("passphrase_file", None)
+    if passphrase is not None:
+        given["passphrase"] = _from_file(Path(passphrase))
+    return given
 
 
 def _bounds(table: Any, at: Any) -> Bounds:
@@ -196,7 +254,9 @@ def _from_base(key: str, value: Any, base: Path) -> Any:
         value = [value]
     if key not in _PATHS:
         return tuple(value) if isinstance(value, list) else value
-    return tuple(base / one for one in value) if isinstance(value, list) else base / value
+    if isinstance(value, list):
+        return tuple(one if key == "crl" and is_url(one) else base / one for one in value)
+    return base / value
 
 
 def _from_file(path: Path) -> Any:

@@ -15,13 +15,14 @@ from twoway.gateway.backend import Backend, Target
 from twoway.gateway.connection import Connection, too_many
 from twoway.gateway.faults import OutlivedLimit
 from twoway.gateway.loop import READ, Loop
+from twoway.gateway.material import Material
 from twoway.gateway.options import ListenerOptions
 from twoway.gateway.rates import Rates
 from twoway.gateway.tally import Tally
 from twoway.server.journal import Journal
 from twoway.steps import Step
-from twoway.tls import ClientContext, LiveClient, LiveServer, Refusal, Session
-from twoway.tls.faults import Truncated
+from twoway.tls import ClientContext, Refusal, Session
+from twoway.tls.faults import TicketElsewhere, Truncated
 from twoway.tls.generation import ServerGeneration
 from twoway.trust import Peer, Policy
 
@@ -29,36 +30,6 @@ SWEEP_SECONDS = 0.25
 _SLOW_SWEEP = 5.0
 _BACK_OFF = 0.1
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-
-
-class Material:
-    """What a listener has loaded: made, tried and replaced as one, in whichever thread asks."""
-
-    def __init__(self, options: ListenerOptions) -> None:
-        self._options = options
-        self.server = LiveServer(options.server_settings()) if options.tls_in else None
-        self.client = LiveClient(options.client_settings()) if options.tls_out else None
-        self.shadow = options.shadow_policy()
-        self.via = options.proxy()
-
-    @property
-    def number(self) -> int:
-        """The generation in force."""
-        if self.server is not None:
-            return self.server.current.number
-        assert self.client is not None
-        return self.client.current.generation
-
-    def reload(self) -> None:
-        """Build and try everything anew; raises ConfigError and leaves what was."""
-        shadow, via = self._options.shadow_policy(), self._options.proxy()
-        client = self._options.client_settings() if self.client is not None else None
-        if self.server is not None:
-            self.server.reload(self._options.server_settings)
-        if self.client is not None and client is not None:
-            settings = client
-            self.client.reload(lambda: settings)
-        self.shadow, self.via = shadow, via
 
 
 class Frontend:
@@ -183,6 +154,9 @@ class Frontend:
             if objection is not None:
                 objection.step = Step.SERVER_CHECKS
                 raise objection
+        elif live.named and live.context_for(session.server_name) is not session.context:
+            # A second hello, after a retry request, asks for another name than the first.
+            raise TicketElsewhere(session.context.own_name, session.server_name)
         bounds = self.options.bounds
         if session.presented or session.resumed:
             if bounds.connections_per_peer and session.peer is not None:
@@ -342,19 +316,20 @@ class Frontend:
                 for one in self.backend.targets
             ],
             "certificates": self._certificates(),
+            "crls": [told for one in self.material.checks for told in one.lists()],
+            "crl_fetches": [told for one in self.material.checks for told in one.fetches()],
             **self.tally.as_dict(),
         }
 
     def _certificates(self) -> list[dict[str, str]]:
-        settings: Any = (
-            self.material.server.current.settings if self.material.server is not None
-            else self.material.client.current.settings if self.material.client is not None else None
-        )  # fmt: skip
-        credential = settings.credential if settings is not None else None
-        if credential is None:
-            return []
-        leaf = credential.chain[0]
-        return [{"name": credential.describe(), "not_after": leaf.not_valid_after_utc.isoformat()}]
+        found = {}
+        for checks in self.material.checks:
+            if checks.credential is not None:
+                found[checks.credential.chain[0]] = checks.credential
+        return [
+            {"name": one.describe(), "not_after": leaf.not_valid_after_utc.isoformat()}
+            for leaf, one in found.items()
+        ]
 
 
 def _how(fault: BaseException | None) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from twoway.gateway import revocation_metrics
 from twoway.gateway.addresses import Address
 from twoway.gateway.admin import status
 from twoway.gateway.loop import READ
@@ -99,31 +100,13 @@ def _families(frontends: list[Frontend]) -> Iterator[tuple[str, str, str, _Sampl
             for one in f.status()["certificates"]
         ],
     )
-    yield (
-        "crl_expiry_seconds",
-        "gauge",
-        "When a revocation list ends, in seconds since 1970.",
-        list(_crls(frontends)),
-    )
+    yield from revocation_metrics.families(frontends)
     yield (
         "connection_seconds",
         "histogram",
         "How long relayed connections lived.",
         [sample for f in frontends for sample in _histogram(f.name, f.tally.lives)],
     )
-
-
-def _crls(frontends: list[Frontend]) -> Iterator[tuple[str, dict[str, str], float]]:
-    for frontend in frontends:
-        server = frontend.material.server
-        trust = server.current.settings.trust if server is not None else None
-        for one in trust.crls if trust is not None else ():
-            if one.next_update_utc is not None:
-                yield (
-                    "",
-                    {"listener": frontend.name, "issuer": one.issuer.rfc4514_string()},
-                    one.next_update_utc.timestamp(),
-                )
 
 
 def _histogram(name: str, histogram: Histogram) -> _Samples:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from twoway.credential import Credential, read
 from twoway.credential.keys import Passphrase
@@ -13,11 +13,15 @@ from twoway.errors import UsageError
 from twoway.gateway.addresses import Address
 from twoway.gateway.via import Via
 from twoway.names import BadName, is_ip, parse_dns_name
+from twoway.revocation.list_cache import ListCache, default_directory
+from twoway.revocation.urls import Url, is_url
 from twoway.server.options import Paths, ServeOptions
 from twoway.tls import Clients, ClientSettings, ServerSettings
-from twoway.tls.settings import TICKET_SECONDS
-from twoway.trust import Policy, Trust
-from twoway.trust.revocation import CrlRule
+from twoway.tls.settings import TICKET_SECONDS, UnknownNames
+from twoway.trust import Pins, Policy, Trust
+from twoway.trust.revocation import CrlRule, CrlScope
+
+_RULES = {"policy", "allow", "deny", "allow_anyone_proven"}
 
 Kind = Literal["server", "client"]
 
@@ -55,8 +59,9 @@ class ListenerOptions:
 
     `targets` are tried in turn. `target_tls` makes a server's way to its targets TLS as well, under the same
     identity. `server_name` is the name that a target must prove (the target's host otherwise), `sni` the name
-    that it is asked for ("" asks for none; the same otherwise), `via` a proxy to go through. Raises
-    UsageError when it would be unsafe or could not work; files are read by `server_source` and `client_settings`.
+    that it is asked for ("" asks for none; the same otherwise), `via` a proxy to go through. `crl` are files and
+    addresses; what is fetched is kept in `crl_cache`. `names` have rules of their own (see `named`). Raises UsageError
+    when it would be unsafe or could not work; files are read by `server_settings` and `client_settings`.
     """
 
     kind: Kind
@@ -67,12 +72,17 @@ class ListenerOptions:
     trust: Trust | Paths | None = None
     crl: Paths = ()
     crl_rule: CrlRule = "refuse"
+    crl_cache: str | Path | None = None
+    revocation_depth: CrlScope = "chain"
+    pin: Sequence[str] = ()
     policy: Policy | str | Path | None = None
     allow: Sequence[str] = ()
     deny: Sequence[str] = ()
     allow_anyone_proven: bool = False
     shadow: Policy | str | Path | None = None
     clients: Clients = "required"
+    names: tuple[tuple[str, ListenerOptions], ...] = ()
+    unknown_name: UnknownNames = "serve"
     target_tls: bool = False
     server_name: str | None = None
     sni: str | None = None
@@ -95,6 +105,10 @@ class ListenerOptions:
         if self.listen in self.targets:
             raise UsageError(f"{self.listen} is listened on and called: a loop", "choose another target")
         self._check_plain_side()
+        Pins.parse(self.pin)
+        for url in self.crl_urls:
+            Url.parse(url, configured=True)
+        self._check_names()
         if self.kind == "server":
             self._check_policy()
         if self.kind == "client" and (self.allow or self.deny):
@@ -168,6 +182,44 @@ class ListenerOptions:
         if self.allow_anyone_proven and (self.policy or self.allow):
             raise UsageError("--allow-anyone-proven makes every other rule idle", "leave one of them out")
 
+    def _check_names(self) -> None:
+        if (self.names or self.unknown_name != "serve") and not self.tls_in:
+            raise UsageError("names are asked for by TLS that comes in", "use them with kind = server")
+        seen: set[str] = set()
+        for name, _ in self.names:
+            if name in seen:
+                raise UsageError(f"the name {name} has rules twice", "write each name once")
+            seen.add(name)
+
+    def named(self, **other: Any) -> ListenerOptions:
+        """These options with what is other under a server name of its own.
+
+        An identity of its own brings its own trust and lists, and rules of its own replace all of the listener's.
+        """
+        if "identity" in other:
+            other = {"trust": None, "crl": (), "passphrase": None, **other}
+        elif "trust" in other:
+            other = {"crl": (), **other}
+        if other.keys() & _RULES:
+            other = {"policy": None, "allow": (), "deny": (), "allow_anyone_proven": False, **other}
+        return replace(self, names=(), unknown_name="serve", **other)
+
+    @property
+    def crl_urls(self) -> tuple[str, ...]:
+        """The lists that are fetched."""
+        given = (self.crl,) if isinstance(self.crl, (str, Path)) else self.crl
+        return tuple(str(one) for one in given if is_url(one))
+
+    def list_caches(self) -> tuple[ListCache, ...]:
+        """Where the lists that are fetched are kept."""
+        directory = Path(self.crl_cache) if self.crl_cache is not None else default_directory()
+        return tuple(ListCache(directory, url) for url in self.crl_urls)
+
+    def _crl_files(self) -> tuple[str | Path, ...]:
+        given = (self.crl,) if isinstance(self.crl, (str, Path)) else self.crl
+        files = tuple(one for one in given if not is_url(one))
+        return files + tuple(path for cache in self.list_caches() for path in cache.files)
+
     def source(self) -> ServeOptions:
         """Where identity, trust and policy come from; reads nothing yet."""
         anyone = Policy.from_rules((), self.deny) if self.deny and self.allow_anyone_proven else None
@@ -176,8 +228,10 @@ class ListenerOptions:
         return ServeOptions(
             identity=self.identity,
             trust=self.trust,
-            crl=self.crl,
+            crl=self._crl_files(),
             crl_rule=self.crl_rule,
+            crl_scope=self.revocation_depth,
+            crl_expected=bool(self.crl_urls),
             policy=anyone if anyone is not None else self.policy,
             allow=() if anyone is not None else self.allow,
             deny=() if anyone is not None else self.deny,
@@ -197,12 +251,14 @@ class ListenerOptions:
             clients=settings.clients,
             alpn=(),
             ticket_seconds=settings.ticket_seconds,
+            pins=Pins.parse(self.pin) if self.clients != "none" else None,
         )
 
     def client_settings(self) -> ClientSettings:
         """Load everything for mutual TLS out; raises ConfigError."""
         settings = self.source().settings()
-        return ClientSettings(settings.credential, settings.trust, alpn=())
+        pins = Pins.parse(self.pin) if self.kind == "client" else None
+        return ClientSettings(settings.credential, settings.trust, alpn=(), pins=pins)
 
     def shadow_policy(self) -> Policy | None:
         """The policy that only says what it would decide; raises ConfigError."""
@@ -217,8 +273,13 @@ class ListenerOptions:
 
     def watched(self) -> tuple[Path, ...]:
         """The files whose change means a new generation."""
-        more = (self.shadow, self.via_credentials)
-        return self.source().watched() + tuple(Path(one) for one in more if isinstance(one, (str, Path)))
+        files = list(self.source().watched())
+        files += [Path(one) for one in (self.shadow, self.via_credentials) if isinstance(one, (str, Path))]
+        for cache in self.list_caches():
+            files += [cache.path, cache.before]
+        for _, inner in self.names:
+            files += inner.watched()
+        return tuple(files)
 
 
 @dataclass(frozen=True, kw_only=True)

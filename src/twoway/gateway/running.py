@@ -16,10 +16,12 @@ from types import FrameType
 
 from twoway.errors import TwowayError
 from twoway.gateway.admin import Admin
-from twoway.gateway.frontend import Frontend, Material
+from twoway.gateway.frontend import Frontend
 from twoway.gateway.loop import Loop
+from twoway.gateway.material import Material
 from twoway.gateway.metrics import MetricsPage
 from twoway.gateway.options import GatewayOptions, ListenerOptions
+from twoway.gateway.upkeep import Upkeep
 from twoway.server.journal import Journal
 from twoway.server.running import SETTLE_SECONDS, WATCH_SECONDS, CannotListen
 from twoway.server.workers import Supervisor
@@ -107,6 +109,7 @@ class Gateway:
                 undo.callback(self.admin.close)
             self.metrics = MetricsPage(self, options.metrics) if options.metrics is not None else None
             undo.pop_all()
+        self._upkeep = Upkeep(self.frontends, self.journal)
         self._watch = FileWatch(path for one in options.listeners for path in one.watched())
         self._reload_asked = threading.Event()
         self._leaving = threading.Event()
@@ -128,6 +131,7 @@ class Gateway:
             self.metrics.start()
         watcher = threading.Thread(target=self._watch_files, name="twoway-reload", daemon=True)
         watcher.start()
+        self._upkeep.start()
         if ready is not None:
             self.loop.soon(ready)
         try:
@@ -135,6 +139,7 @@ class Gateway:
         finally:
             self._leaving.set()
             self._reload_asked.set()
+            self._upkeep.stop()
             watcher.join()
             self._close()
 

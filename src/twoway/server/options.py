@@ -15,7 +15,7 @@ from twoway.tls import Clients, Limits, ServerSettings, Version, trust_of
 from twoway.tls.settings import TICKET_SECONDS
 from twoway.trust import Policy, Trust
 from twoway.trust.bundle import load_crls
-from twoway.trust.revocation import CrlRule
+from twoway.trust.revocation import CrlRule, CrlScope
 
 Paths: TypeAlias = "str | Path | Sequence[str | Path]"
 _IDENTITY_FILES = ("cert.pem", "key.pem", "ca.pem", "crl.pem")
@@ -32,6 +32,8 @@ class ServeOptions:
     trust: Trust | Paths | None = None
     crl: Paths = ()
     crl_rule: CrlRule = "refuse"
+    crl_scope: CrlScope = "chain"
+    crl_expected: bool = False
     policy: Policy | str | Path | None = None
     allow: Sequence[str] = ()
     deny: Sequence[str] = ()
@@ -93,9 +95,16 @@ class ServeOptions:
         if isinstance(self.trust, Trust):
             return self.trust
         if self.trust is not None:
-            return Trust.load(self.trust, crls=self.crl, crl_rule=self.crl_rule)
+            return Trust.load(
+                self.trust,
+                crls=self.crl,
+                crl_rule=self.crl_rule,
+                crl_scope=self.crl_scope,
+                crl_expected=self.crl_expected,
+            )
         beside = trust_of(credential)
-        return Trust(beside.anchors, load_crls(_paths(self.crl)) or beside.crls, self.crl_rule)
+        lists = load_crls(_paths(self.crl)) or beside.crls
+        return Trust(beside.anchors, lists, self.crl_rule, self.crl_scope, self.crl_expected)
 
     def _policy(self) -> Policy:
         if isinstance(self.policy, Policy):

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL, crypto
 
+from twoway.credential import names_of
 from twoway.errors import TwowayError, UsageError
 from twoway.tls import library
 from twoway.tls.judge import Chain, ChainCache, Path, on_server_name, on_verify
@@ -48,8 +49,10 @@ class EngineContext:
         self.generation = generation
         self.trust: Trust | None = settings.trust
         self.policy: Policy | None = settings.policy
+        self.pins = settings.pins
         self.chains = ChainCache()
         self.token = object()  # what a client's tickets are bound to
+        self.served: tuple[str, ...] | None = None  # the only names that are answered; None: every one
         self.kept: list[object] = []  # what OpenSSL calls back through this context
         self.own_name = settings.credential.describe() if settings.credential else None
         self._context = context = SSL.Context(method)
@@ -90,7 +93,12 @@ class EngineContext:
         return datetime.now(UTC)
 
     def decide(self, verified: VerifiedChain, path: Path | None = None) -> None:
-        """Ask the policy; raises NotAllowed with the deciding rule. A yes holds for the path in this context."""
+        """Ask the pins and the policy; raises PinMismatch, or NotAllowed with the deciding rule.
+
+        The policy's yes holds for the path in this context.
+        """
+        if self.pins is not None:
+            self.pins.check(verified.leaf)
         if self.policy is None or (path is not None and path.allowed_by is self.policy):
             return
         facts = path.facts if path is not None else None
@@ -151,6 +159,9 @@ class ServerContext(EngineContext):
             verify_mode=_VERIFY_CLIENTS[settings.clients],
             generation=generation,
         )
+        if settings.unknown_names == "refuse":
+            listed = tuple(name for name, _ in settings.names)
+            self.served = (*listed, *names_of(settings.credential.chain[0]).dns)
         # A random session context: a ticket of any other context cannot even be looked at here.
         self._context.set_session_id(secrets.token_bytes(16))
         if settings.ticket_seconds:

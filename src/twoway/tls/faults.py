@@ -159,3 +159,27 @@ class TicketElsewhere(PeerError):
     @property
     def evidence(self) -> dict[str, object]:
         return {"made_for": self.made_for, "shown_to": self.shown_to}
+
+
+class UnknownServerName(PeerError):
+    """The client asks for a name that is not served here, and other names are refused."""
+
+    code = "unknown_server_name"
+    spec = "RFC 6066 §3"
+    step = Step.HELLO
+
+    def __init__(self, asked: str | None, served: tuple[str, ...]) -> None:
+        super().__init__(asked, served)
+        self.asked, self.served = asked, served
+
+    def __str__(self) -> str:
+        asked = self.asked or "no name"
+        return f"expected one of the server names {', '.join(self.served)}, the client asked for {asked}"
+
+    @property
+    def remedy(self) -> str:
+        return "connect by one of these names; a call by IP address asks for no name"
+
+    @property
+    def evidence(self) -> dict[str, object]:
+        return {"asked": self.asked, "served": list(self.served)}

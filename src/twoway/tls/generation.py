@@ -116,6 +116,8 @@ def try_server(context: ServerContext) -> None:
     if context.settings.alpn:
         probe.set_alpn_protos([name.encode("ascii") for name in context.settings.alpn])
     client, server = SSL.Connection(probe), Session(context)
+    if context.served:
+        client.set_tlsext_host_name(context.served[0].replace("*", "a", 1).encode("ascii"))
     client.set_connect_state()
     for _ in range(8):
         try:

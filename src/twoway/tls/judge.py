@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from cryptography import x509
 
 from twoway.errors import PeerUntrusted, TwowayError
+from twoway.names import matches_hostname
 from twoway.tls import alerts, library
-from twoway.tls.faults import TicketElsewhere
+from twoway.tls.faults import TicketElsewhere, UnknownServerName
 from twoway.tls.library import ffi, lib
 from twoway.trust import (
     CertificateExpired,
@@ -156,6 +157,9 @@ def on_server_name(ssl: Any, alert: Any, _: Any) -> int:
     if session is None:
         return int(lib.SSL_TLSEXT_ERR_ALERT_FATAL)
     try:
+        # After a retry request the hello comes again; which context it belongs to is settled by the first one.
+        if session.context.served is not None and not session.hello_seen:
+            _check_served(session, session.context.served)
         if lib.SSL_session_reused(ssl):
             _judge_resumed(session, ssl)
     except BaseException as fault:  # noqa: BLE001 - as above
@@ -166,6 +170,12 @@ def on_server_name(ssl: Any, alert: Any, _: Any) -> int:
     finally:
         session.saw_hello()
     return int(lib.SSL_TLSEXT_ERR_OK)
+
+
+def _check_served(session: Session, served: tuple[str, ...]) -> None:
+    asked = session.asked_name()
+    if asked is None or not any(matches_hostname(pattern, asked) for pattern in served):
+        raise UnknownServerName(asked, served)
 
 
 def _judge_resumed(session: Session, ssl: Any) -> None:
@@ -237,7 +247,7 @@ def _alert(fault: BaseException) -> int:
         return alerts.NUMBERS["certificate_revoked"]
     if isinstance(fault, CertificateExpired):
         return alerts.NUMBERS["certificate_expired"]
-    if isinstance(fault, TicketElsewhere):
+    if isinstance(fault, (TicketElsewhere, UnknownServerName)):
         return alerts.NUMBERS["unrecognized_name"]
     if isinstance(fault, TwowayError):
         return alerts.NUMBERS["certificate_unknown"]

@@ -8,10 +8,11 @@ from typing import Literal
 from twoway.credential import Credential
 from twoway.errors import UsageError
 from twoway.names import BadName, parse_dns_name
-from twoway.trust import Policy, Trust
+from twoway.trust import Pins, Policy, Trust
 
 Clients = Literal["required", "optional", "none"]
 Version = Literal["TLSv1.2", "TLSv1.3"]
+UnknownNames = Literal["serve", "refuse"]
 VERSIONS: dict[str, int] = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 
 # RFC 9325 §4.2: in TLS 1.2 only forward-secret AEAD suites. TLS 1.3 suites are the library's default.
@@ -39,7 +40,9 @@ class ServerSettings:
     `clients` says whether a client certificate is required (the default), optional or not asked for.
     `trust` defaults to the anchors and revocation lists beside the credential (its `ca.pem`, `crl.pem`).
     `names` maps a server name (exact, or `*.example.org`) to the settings that hold under that name; each
-    has a TLS context, and so session tickets, of its own.
+    has a TLS context, and so session tickets, of its own. `unknown_names` says what any other name gets: these
+    settings ("serve"), or unless the credential itself carries it, a refusal ("refuse").
+    `pins` narrows the clients to those with a pinned certificate or key.
 
     Raises UsageError when the parts do not fit together. Not checked here: whether the credential's
     certificate carries the names it is served under.
@@ -55,6 +58,8 @@ class ServerSettings:
     groups: str | None = None
     ticket_seconds: int = TICKET_SECONDS
     names: tuple[tuple[str, ServerSettings], ...] = ()
+    unknown_names: UnknownNames = "serve"
+    pins: Pins | None = None
 
     def __post_init__(self) -> None:
         _check_versions(self.minimum_version, self.maximum_version)
@@ -81,7 +86,7 @@ class ClientSettings:
     """Whom a caller believes and what it presents; immutable.
 
     `credential` may be None: one-way TLS. `trust` defaults to the anchors beside the credential.
-    `policy` may narrow which proven servers are talked to; None asks only for the right name.
+    `policy` and `pins` may narrow which proven servers are talked to; None asks only for the right name.
     """
 
     credential: Credential | None = None
@@ -91,6 +96,7 @@ class ClientSettings:
     minimum_version: Version = "TLSv1.2"
     maximum_version: Version = "TLSv1.3"
     groups: str | None = None
+    pins: Pins | None = None
 
     def __post_init__(self) -> None:
         _check_versions(self.minimum_version, self.maximum_version)

@@ -22,6 +22,7 @@ from twoway.trust.faults import (
     WrongPurpose,
 )
 from twoway.trust.peer import Peer
+from twoway.trust.pins import PinMismatch, Pins
 from twoway.trust.policy import Decision, NotAllowed, Policy
 from twoway.trust.revocation_faults import (
     CertificateRevoked,
@@ -55,6 +56,8 @@ __all__ = [
     "NotStrict",
     "OutOfBounds",
     "Peer",
+    "PinMismatch",
+    "Pins",
     "Policy",
     "RevocationUnknown",
     "Rule",

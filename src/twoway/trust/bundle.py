@@ -36,13 +36,14 @@ class Trust:
     AnchorNotAuthority. The system's roots are never added. Without any `crls` revocation is not checked, and
     a Peer says so; with one, every certificate below the anchor needs a current list of its issuer
     (`crl_scope="leaf"`: only the leaf), and a missing or stale one refuses, or only warns where
-    `crl_rule="warn"`.
+    `crl_rule="warn"`. `crl_expected` has revocation checked even while there is no list at all: each is missing.
     """
 
     anchors: tuple[x509.Certificate, ...]
     crls: tuple[x509.CertificateRevocationList, ...] = field(default=(), repr=False)
     crl_rule: CrlRule = "refuse"
     crl_scope: CrlScope = "chain"
+    crl_expected: bool = False
     revocation: Revocation | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
@@ -57,7 +58,7 @@ class Trust:
             raise UsageError(f"no such rule for revocation lists: {self.crl_rule}", "choose refuse or warn")
         if self.crl_scope not in ("chain", "leaf"):
             raise UsageError(f"no such scope of revocation: {self.crl_scope}", "choose chain or leaf")
-        if self.crls:
+        if self.crls or self.crl_expected:
             object.__setattr__(self, "revocation", Revocation(self.crls, self.crl_rule, self.crl_scope))
 
     @classmethod
@@ -68,6 +69,7 @@ class Trust:
         crls: str | Path | Sequence[str | Path] = (),
         crl_rule: CrlRule = "refuse",
         crl_scope: CrlScope = "chain",
+        crl_expected: bool = False,
     ) -> Trust:
         """Load PEM bundles (or identity directories, whose ca.pem and crl.pem count) and revocation lists.
 
@@ -88,7 +90,7 @@ class Trust:
                 if not is_ca(certificate):
                     raise AnchorNotAuthority(describe(certificate), str(place))
             anchors.extend(found)
-        return cls(tuple(anchors), load_crls(lists), crl_rule, crl_scope)
+        return cls(tuple(anchors), load_crls(lists), crl_rule, crl_scope, crl_expected)
 
     @classmethod
     def from_pem(cls, anchors: bytes, *, crls: bytes | None = None, crl_rule: CrlRule = "refuse") -> Trust:

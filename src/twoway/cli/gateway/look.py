@@ -38,6 +38,19 @@ def _status_text(told: dict[str, Any]) -> str:
             lines.append(f"  LAST RELOAD REFUSED, the old configuration serves: {one['last_reload_error']}")
         for certificate in one["certificates"]:
             lines.append(f"  certificate  {certificate['name']} until {certificate['not_after']}")
+        for crl in one["crls"]:
+            left = crl["hours_left"]
+            held = (
+                "without an end"
+                if left is None
+                else f"{left:.1f} hours left"
+                if left > 0
+                else f"STALE for {-left:.1f} hours"
+            )
+            lines.append(f"  crl          {crl['issuer']}  {held}")
+        for fetch in one["crl_fetches"]:
+            if fetch["failures"]:
+                lines.append(f"  FETCH FAILED {fetch['failures']} times: {fetch['last_error']}")
         for target in one["targets"]:
             up = "up" if target["up"] else f"DOWN: {target['reason']}"
             lines.append(f"  target       {target['address']}  {up}, {target['open']} open")

@@ -1,0 +1,83 @@
+"""What one listener, or one of its names, asks of authorities: its lists by address, and what they have led to."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from twoway.credential import Credential, display_name
+from twoway.errors import TwowayError
+from twoway.gateway.faults import ListUnavailable
+from twoway.gateway.options import ListenerOptions
+from twoway.revocation.list_source import ListSource
+from twoway.tls import ClientSettings, ServerSettings
+from twoway.trust import Trust
+
+
+class Checks:
+    """The sources of one set of settings. What it loads last is remembered, for those who look on."""
+
+    def __init__(self, options: ListenerOptions) -> None:
+        self.options = options
+        self.sources = [ListSource(cache.url, cache, jitter=random.random) for cache in options.list_caches()]
+        self.trust: Trust | None = None
+        self.credential: Credential | None = None
+
+    def prepare(self, *, now: float | None = None) -> None:
+        """Fetch the lists that are not there yet, before anything is served; raises ListUnavailable.
+
+        Where `crl_rule` is "warn" it is served without, and the lists are fetched again and again.
+        """
+        for source in self.sources:
+            if source.cache.files:
+                continue
+            try:
+                source.refresh(time.time() if now is None else now)
+            except TwowayError as error:
+                if self.options.crl_rule == "refuse":
+                    raise ListUnavailable(str(source.url), str(error)) from error
+
+    def server_settings(self) -> ServerSettings:
+        """Load everything for mutual TLS in; raises ConfigError."""
+        settings = self.options.server_settings()
+        self._remember(settings)
+        return settings
+
+    def client_settings(self) -> ClientSettings:
+        """Load everything for mutual TLS out; raises ConfigError."""
+        settings = self.options.client_settings()
+        self._remember(settings)
+        return settings
+
+    def _remember(self, settings: ServerSettings | ClientSettings) -> None:
+        self.trust, self.credential = settings.trust, settings.credential
+        known = settings.trust.anchors if settings.trust is not None else ()
+        if settings.credential is not None:
+            known += settings.credential.chain[1:]
+        for source in self.sources:
+            source.met(known)
+
+    def lists(self, now: datetime | None = None) -> Iterator[dict[str, Any]]:
+        """The revocation lists in force: of whom, until when, and how many hours that is."""
+        now = now or datetime.now(UTC)
+        for crl in self.trust.crls if self.trust is not None else ():
+            end = crl.next_update_utc
+            yield {
+                "issuer": display_name(crl.issuer),
+                "next_update": end.isoformat() if end is not None else None,
+                "hours_left": round((end - now).total_seconds() / 3600, 2) if end is not None else None,
+            }
+
+    def fetches(self) -> Iterator[dict[str, Any]]:
+        """The addresses that lists are fetched from, and how that goes."""
+        for source in self.sources:
+            yield {
+                "url": str(source.url),
+                "due_in_seconds": round(source.due() - time.time(), 1),
+                "failures": source.failures,
+                "last_error": source.last_error,
+                **{f"fetched_{how}": count for how, count in source.fetched.items()},
+            }
