@@ -59,7 +59,9 @@ class Recording:
             return
         if len(data) > self._left:
             self.full = True
-            return
+            data = data[: self._left]
+            if not data:
+                return
         self._left -= len(data)
         self.chunks.append(Chunk(sender, bytes(data), (self._clock() - self._zero) // 1000))
 
