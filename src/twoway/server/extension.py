@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
 
 from twoway.credential import certificate_pem, without_root
+from twoway.credential.remembered import remembered
 from twoway.server.peer import EXTENSION
 from twoway.tls import Session
 
@@ -50,12 +50,12 @@ def extensions_of(session: Session) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _told(chain: tuple[x509.Certificate, ...]) -> tuple[tuple[str, ...], str]:
     """A verified chain as PEM texts without its root, and its leaf's subject as RFC 4514 text."""
     return tuple(_pem(one) for one in without_root(chain)), chain[0].subject.rfc4514_string()
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _pem(certificate: x509.Certificate) -> str:
     return certificate_pem(certificate).decode("ascii")

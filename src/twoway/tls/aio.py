@@ -165,44 +165,41 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
                 self._refuse(objection)
                 return
         self._stop_timer()
-        if session.version == "TLSv1.3":
-            # Only session tickets are left to send: they leave with the first answer, or soon by themselves.
-            self._timer = self._loop.call_later(_TICKET_SECONDS, self._send_tickets)
-        elif answer := session.outgoing():
+        waits = session.version == "TLSv1.3"  # only tickets are left to send: they leave with the first answer
+        if not waits and (answer := session.outgoing()):
             raw.write(answer)
-        self._open()
+        self._state = _State.OPEN
+        self._app = self._listener.application(session)
+        self._app.connection_made(self)
+        if not self._deliver() and waits and self._state is _State.OPEN and self._timer is None:
+            # Nothing has been asked yet that an answer would follow: they leave soon by themselves.
+            self._timer = self._loop.call_later(_TICKET_SECONDS, self._send_tickets)
 
     def _send_tickets(self) -> None:
         self._timer = None
         if self._state is _State.OPEN and self._raw is not None and (tickets := self.session.outgoing()):
             self._raw.write(tickets)
 
-    def _open(self) -> None:
-        self._state = _State.OPEN
-        self._app = self._listener.application(self.session)
-        self._app.connection_made(self)
-        self._deliver()
-
-    def _deliver(self) -> None:
-        """Give the application all plaintext that is there."""
-        session = self.session
+    def _deliver(self) -> bool:
+        """Give the application all plaintext that is there; whether there was any."""
+        session, given = self.session, False
         while self._state is _State.OPEN:
             try:
                 data = session.read()
             except Exception as fault:  # noqa: BLE001 - the connection cannot go on
                 self._broken(fault)
-                return
-            if data is None:
-                return
+                break
             app = self._app
-            if app is None:
-                return
+            if data is None or app is None:
+                break
             if data:
+                given = True
                 app.data_received(data)
             else:
                 if not app.eof_received():
                     self.close()
-                return
+                break
+        return given
 
     def _refuse(self, fault: BaseException) -> None:
         """Tell why, deliver the alert, let the other side read it, and close."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from typing import NamedTuple
 
 from cryptography import x509
@@ -19,6 +18,7 @@ from twoway.credential import (
     key_type_of,
     names_of,
 )
+from twoway.credential.remembered import remembered
 from twoway.names import Names, spiffe_id
 from twoway.trust.verification import Revoked, VerifiedChain
 
@@ -146,7 +146,7 @@ class _Facts(NamedTuple):
     key_type: str
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _facts_of(leaf: x509.Certificate) -> _Facts:
     """What a certificate says, read once."""
     names = names_of(leaf)

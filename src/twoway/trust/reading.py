@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from cryptography import x509
 
 from twoway.credential import describe, display_name, key_type_of, names_of
+from twoway.credential.remembered import remembered
 from twoway.trust.faults import CertificateUnreadable
 
 
@@ -29,7 +29,7 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _read(certificate: x509.Certificate) -> None:
     key_type_of(certificate.public_key())
     _ = certificate.extensions, certificate.serial_number, certificate.signature_algorithm_oid
