@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -152,6 +153,9 @@ def _run(
     async def story() -> None:
         await Server(application, options, live, sock, journal, ready, recorder).serve()
 
+    # What was loaded until now stays for good: the collector need not walk it again under load.
+    gc.collect()
+    gc.freeze()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(story())
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("twoway.tls")
 
 _CORK_LIMIT = 65536
-_TICKET_SECONDS = 0.02
 
 
 class _State(Enum):
@@ -52,7 +51,6 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         "_loop",
         "_raw",
         "_session",
-        "_settled",
         "_state",
         "_timer",
     )
@@ -65,7 +63,6 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._corked: list[bytes] = []
         self._corked_size = 0
         self._closing = False
-        self._settled = False
         self._session: Session | None = None
         self._head = b""
         self._timer: asyncio.TimerHandle | None = None
@@ -165,24 +162,28 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
                 self._refuse(objection)
                 return
         self._stop_timer()
-        waits = session.version == "TLSv1.3"  # only tickets are left to send: they leave with the first answer
-        if not waits and (answer := session.outgoing()):
+        # In TLS 1.3 only tickets are left to send: they leave with the first answer, or when we settle down.
+        if session.version != "TLSv1.3" and (answer := session.outgoing()):
             raw.write(answer)
+        self._listener.look_after(self)
+        self._open()
+
+    def settle_down(self) -> None:
+        """Send what has waited for the first answer, and give back the buffers that the handshake has filled."""
+        if self._state is _State.OPEN and self._raw is not None:
+            if tickets := self.session.outgoing():
+                self._raw.write(tickets)
+            self.session.settle()
+
+    def _open(self) -> None:
         self._state = _State.OPEN
-        self._app = self._listener.application(session)
+        self._app = self._listener.application(self.session)
         self._app.connection_made(self)
-        if not self._deliver() and waits and self._state is _State.OPEN and self._timer is None:
-            # Nothing has been asked yet that an answer would follow: they leave soon by themselves.
-            self._timer = self._loop.call_later(_TICKET_SECONDS, self._send_tickets)
+        self._deliver()
 
-    def _send_tickets(self) -> None:
-        self._timer = None
-        if self._state is _State.OPEN and self._raw is not None and (tickets := self.session.outgoing()):
-            self._raw.write(tickets)
-
-    def _deliver(self) -> bool:
-        """Give the application all plaintext that is there; whether there was any."""
-        session, given = self.session, False
+    def _deliver(self) -> None:
+        """Give the application all plaintext that is there."""
+        session = self.session
         while self._state is _State.OPEN:
             try:
                 data = session.read()
@@ -193,13 +194,11 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             if data is None or app is None:
                 break
             if data:
-                given = True
                 app.data_received(data)
             else:
                 if not app.eof_received():
                     self.close()
                 break
-        return given
 
     def _refuse(self, fault: BaseException) -> None:
         """Tell why, deliver the alert, let the other side read it, and close."""
@@ -305,9 +304,6 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
     def _flush(self) -> None:
         if self._encrypt() and self._raw is not None:
             self._raw.write(self.session.outgoing())
-            if not self._settled:
-                self._settled = True
-                self.session.settle()
 
     def _encrypt(self) -> bool:
         """Turn what is corked into ciphertext; False when there is nothing to send."""
@@ -317,7 +313,6 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         data = corked[0] if len(corked) == 1 else b"".join(corked)
         corked.clear()
         self._corked_size = 0
-        self._stop_timer()
         try:
             self.session.write(data)
         except Exception as fault:  # noqa: BLE001 - the connection cannot go on

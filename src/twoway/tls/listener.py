@@ -15,6 +15,8 @@ from twoway.tls.session import Session
 
 log = logging.getLogger("twoway.tls")
 
+_SETTLE_SECONDS = 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -49,10 +51,22 @@ class Listener:
         self.loop = loop or asyncio.get_running_loop()
         self.connections: set[TlsConnection] = set()
         self.turned_away = 0
+        self._young: set[TlsConnection] = set()
 
     def __call__(self) -> TlsConnection:
         """The protocol factory for `loop.create_server`."""
         return self._connection(self)
+
+    def look_after(self, connection: TlsConnection) -> None:
+        """Have an opened connection settle down soon, if it still lives then: one timer serves all of them."""
+        if not self._young:
+            self.loop.call_later(_SETTLE_SECONDS, self._settle_down)
+        self._young.add(connection)
+
+    def _settle_down(self) -> None:
+        young, self._young = self._young, set()
+        for connection in young:
+            connection.settle_down()
 
     def abort_handshakes(self) -> None:
         """Drop whoever has not proven anything yet: for a server that stops."""
