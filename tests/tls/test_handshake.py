@@ -347,3 +347,16 @@ def test_a_revoked_issuing_authority_is_refused_where_its_path_ends_early(pki: P
     )
     assert isinstance(outcome.server_error, CertificateRevoked)
     assert outcome.server_error.subject == "Acme Issuing"
+
+
+@pytest.mark.parametrize(
+    ("key_type", "suite"), [("p256", "TLS_AES_128_GCM_SHA256"), ("p384", "TLS_AES_256_GCM_SHA384")]
+)
+def test_the_suite_is_as_strong_as_the_key_that_vouches_for_the_connection(
+    meet: Shake, pki: Pki, key_type: str, suite: str
+):
+    server = pki.issuing.leaf(
+        "api.acme.example", dns=("api.acme.example",), purpose="server", key_type=key_type
+    )
+    outcome = meet(server={"credential": server})
+    assert outcome.server.cipher == outcome.client.cipher == suite

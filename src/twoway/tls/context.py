@@ -20,7 +20,7 @@ from twoway.errors import TwowayError, UsageError
 from twoway.tls import library
 from twoway.tls.judge import Chain, ChainCache, Path, on_server_name, on_verify
 from twoway.tls.library import ffi, lib
-from twoway.tls.settings import TLS12_CIPHERS, VERSIONS, ClientSettings, ServerSettings
+from twoway.tls.settings import TLS12_CIPHERS, VERSIONS, ClientSettings, ServerSettings, tls13_suites
 from twoway.trust import NoCertificate, NotAllowed, Peer, Policy, Trust, VerifiedChain, verify
 from twoway.trust.rules import facts_of
 
@@ -162,6 +162,7 @@ class ServerContext(EngineContext):
         if settings.unknown_names == "refuse":
             listed = tuple(name for name, _ in settings.names)
             self.served = (*listed, *names_of(settings.credential.chain[0]).dns)
+        library.tls13_suites(self._context, tls13_suites(settings.credential.key_type))
         # A random session context: a ticket of any other context cannot even be looked at here.
         self._context.set_session_id(secrets.token_bytes(16))
         if settings.ticket_seconds:

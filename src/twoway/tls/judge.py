@@ -79,7 +79,6 @@ class Path:
             return accept_current(self.certificates, trust, purpose=purpose, now=now)
         return self._accepted
 
-
     def wants_tickets(self) -> bool:
         """Whether a full handshake should end with tickets: count it, and ask once in each."""
         self.handshakes = count = self.handshakes + 1

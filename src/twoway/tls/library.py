@@ -235,6 +235,12 @@ def tls_groups(context: SSL.Context, groups: str) -> bool:
     return done
 
 
+def tls13_suites(context: SSL.Context, suites: str) -> None:
+    """Set the TLS 1.3 suites, most wanted first (pyOpenSSL has no call for them)."""
+    if lib.SSL_CTX_set_ciphersuites(context._context, suites.encode("ascii")) != 1:
+        raise MemoryError(f"SSL_CTX_set_ciphersuites: {suites}")
+
+
 def session_der(session: Any) -> bytes | None:
     """A session in OpenSSL's own encoding: a copy that lives on when its connection is freed."""
     length = lib.i2d_SSL_SESSION(session, NULL)
