@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import getpass
 import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from cryptography import x509
 
 from twoway.authority import auditing, crl, directory, keys, request
+from twoway.authority.actor import login
 from twoway.authority.audit import Head, Row
 from twoway.authority.auditing import AuditReport
 from twoway.authority.cas import Cas
@@ -20,6 +20,7 @@ from twoway.authority.certificates import BACKDATE
 from twoway.authority.constraints import Constraints
 from twoway.authority.faults import PassphraseNeeded
 from twoway.authority.founding import found
+from twoway.authority.guard import Guard
 from twoway.authority.issuance import Chain, Issuance, Order, asked_names, checked_common_name, parsed_names
 from twoway.authority.profiles import Profiles
 from twoway.authority.publishing import Publishing
@@ -29,6 +30,7 @@ from twoway.authority.register import Only, Register, Selector, moment_of
 from twoway.authority.revocation import revoking
 from twoway.authority.root_key import RootKey
 from twoway.authority.store import Store
+from twoway.authority.wishes import Wishes
 from twoway.credential import Credential, PublicKey, certificate_pem, generate_key, key_type_of
 from twoway.errors import UsageError
 from twoway.names import Names
@@ -51,7 +53,7 @@ class Authority:
         self, path: Path, store: Store, passphrase: keys.Passphrase, root_key_file: Path | None
     ) -> None:
         self.directory = path
-        self.requested_by = _login()
+        self.requested_by = login()
         self._store = store
         self._cas = Cas(path, store, passphrase, root_key_file)
         self._register = Register(store)
@@ -92,7 +94,7 @@ class Authority:
             root_days=root_days,
             issuing_days=issuing_days,
             constraints=Constraints.given(name_constraints),
-            actor=_login(),
+            actor=login(),
             now=moment_of(now),
         )
         if not secret and not no_passphrase:
@@ -151,6 +153,21 @@ class Authority:
     @property
     def name_constraints(self) -> Constraints:
         return self._cas.issuing.limits
+
+    @property
+    def store(self) -> Store:
+        """What it remembers with; for code that adds to what an authority does, such as the service."""
+        return self._store
+
+    @property
+    def cas(self) -> Cas:
+        """Its CAs; for the same."""
+        return self._cas
+
+    @property
+    def publishing(self) -> Publishing:
+        """Its CRLs; for the same."""
+        return self._publishing
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -217,12 +234,13 @@ class Authority:
         days: float | None = None,
         now: datetime.datetime | None = None,
         requested_by: str | None = None,
+        guard: Guard = Guard(),  # noqa: B008 - it is frozen
     ) -> Chain:
         """The chain (leaf, issuing CA) for a signing request in PEM or DER.
 
         Taken from the request are the public key, the common name and the alternative names; `common_name` and
-        `names` replace those. Everything else is the profile's. Raises what `read` in request.py raises, and what
-        `issue` raises.
+        `names` replace those. Everything else is the profile's. Raises what `read` in request.py raises, what
+        `issue` raises, and what the `guard` raises.
         """
 
         def order() -> Order:
@@ -232,7 +250,17 @@ class Authority:
             if common is not None:
                 common = checked_common_name(common, required=not wanted)
             who = requested_by or self.requested_by
-            return Order(asked.public_key, common, wanted, profile, "sign", who, days, ignored=asked.ignored)
+            return Order(
+                asked.public_key,
+                common,
+                wanted,
+                profile,
+                "sign",
+                who,
+                days,
+                ignored=asked.ignored,
+                guard=guard,
+            )
 
         return self._issuance.certify(order, moment_of(now))
 
@@ -377,23 +405,3 @@ class Authority:
     def root_key(self) -> RootKey:
         """What is done with the root's key: take it offline, and use it again."""
         return RootKey(self.directory, self._store, self._cas, self._publishing, self.requested_by)
-
-
-class Wishes(TypedDict, total=False):
-    """What `issue` takes besides a profile and a name."""
-
-    dns: Iterable[str]
-    ip: Iterable[str]
-    uri: Iterable[str]
-    email: Iterable[str]
-    days: float | None
-    key_type: str | None
-    now: datetime.datetime | None
-    requested_by: str | None
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"

@@ -43,6 +43,12 @@ class Ca:
     def name(self) -> str:
         return display_name(self.certificate.subject)
 
+    @property
+    def key_identifier(self) -> str:
+        """The SubjectKeyIdentifier, in hex: the name of this CA that its renewal with the same key does not change."""
+        extension = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        return extension.value.digest.hex()
+
 
 class Cas:
     """The CAs of one authority, with their keys as they are needed."""

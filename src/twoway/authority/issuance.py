@@ -16,6 +16,7 @@ from twoway.authority.certificates import BACKDATE, MAX_COMMON_NAME, serial_numb
 from twoway.authority.constraints import Constraints
 from twoway.authority.faults import IssuerUnfit
 from twoway.authority.final import judge
+from twoway.authority.guard import Guard
 from twoway.authority.leaf import Draft, Form, is_rsa
 from twoway.authority.profiles import Profile, Profiles
 from twoway.authority.refusals import LifetimeRefused, NameRefused
@@ -46,6 +47,7 @@ class Order(NamedTuple):
     lifetime: datetime.timedelta | None = None  # instead of the profile's, where no days are asked for
     renews: str | None = None
     ignored: tuple[str, ...] = ()
+    guard: Guard = Guard()
 
 
 class Issuance:
@@ -89,7 +91,9 @@ class Issuance:
         )
         form = self._form(signer, profile, is_rsa(order.public_key))
         to_be_signed = form.fill(draft)
-        judge(form.unsigned(to_be_signed), profile, ca)
+        unsigned = form.unsigned(to_be_signed)
+        judge(unsigned, profile, ca)
+        order.guard.judge(unsigned)
         yield
         return _remember(form.signed(to_be_signed), draft, order, ca, now)
 
@@ -218,6 +222,7 @@ def _remember(encoded: bytes, draft: Draft, order: Order, ca: Ca, now: datetime.
         state = transaction.once(("issuer", ca.id), lambda: transaction.ask(_ISSUER_STATE, ca.id))
         if state != (ca.serial, True, None):
             raise _IssuerReplaced
+        order.guard.within(transaction, serial)
         transaction.add(
             schema.certificates,
             issuer=ca.id,

@@ -1,0 +1,67 @@
+"""Who calls: what was proven, by which credential, in the words of the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from twoway.authority import Record
+from twoway.authority.refusals import NotIssuedHere
+from twoway.enroll.access import Standing
+from twoway.enroll.faults import CredentialRefused
+from twoway.server import peer
+
+if TYPE_CHECKING:
+    from twoway.enroll.call import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One credential that was presented and holds; only an authenticator makes one."""
+
+    standings: frozenset[Standing]
+    name: str
+    how: str
+    """What proved it, in a few words: `certificate 3f2a…`, `token 9c…`."""
+    record: Record | None = None
+    """The certificate of this authority that was presented."""
+    facts: Any = field(default=None, repr=False)
+    """What the authenticator knows besides: the token, the account."""
+
+    @property
+    def actor(self) -> str:
+        """Who and how, for the audit log."""
+        return f"{self.name} ({self.how})"
+
+
+NOBODY = Caller(frozenset({Standing.NOBODY}), "nobody", "no credential")
+
+Authenticator = Callable[["Call"], Awaitable[Caller | None]]
+"""Looks for one kind of credential in a call: who it proves, None where there is none of that kind.
+
+Raises CredentialRefused for one that is there and does not hold.
+"""
+
+
+async def by_certificate(call: Call) -> Caller | None:
+    """The client certificate of the connection.
+
+    TLS has proven the key and the chain. Here it is recognised byte for byte as one that this authority issued, and
+    the store is asked whether it is revoked: now, without waiting for the next CRL.
+    """
+    who = peer(call.request.scope)
+    if who is None:
+        return None
+    now = call.now
+    try:
+        record = await call.service.run(lambda: call.service.authority.show(who.leaf, now=now))
+    except NotIssuedHere:
+        raise CredentialRefused("certificate", f"this authority did not issue {who.fingerprint}") from None
+    if record.state != "valid" or call.service.is_issuer_revoked(record):
+        state = record.state if record.state != "valid" else "issued by a CA that is revoked"
+        raise CredentialRefused("certificate", f"{record.subject} ({record.serial}) is {state}")
+    standings = {Standing.IDENTITY, *call.service.roles.of(who)}
+    return Caller(
+        frozenset(standings), record.common_name or str(record.names), f"certificate {record.serial}", record
+    )

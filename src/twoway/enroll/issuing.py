@@ -1,0 +1,63 @@
+"""The one way in which a certificate is issued over the network, whatever the endpoint."""
+
+from __future__ import annotations
+
+from cryptography import x509
+
+from twoway.authority.guard import Guard
+from twoway.authority.issuance import Chain
+from twoway.credential import describe
+from twoway.enroll.access import Standing
+from twoway.enroll.call import Call
+from twoway.enroll.faults import NameHasRole
+from twoway.enroll.roles import Roles
+from twoway.names import Names
+from twoway.trust.rules import facts_of_certificate
+
+
+async def certify(
+    call: Call,
+    csr: bytes,
+    *,
+    profile: str,
+    common_name: str | None = None,
+    names: Names | None = None,
+    days: float | None = None,
+    guard: Guard = Guard(),  # noqa: B008 - it is frozen
+) -> Chain:
+    """The chain (leaf, issuing CA) for a signing request, in the name of the call's caller; see `Authority.sign`.
+
+    Names that would give a role are refused, unless the caller is an admin: whoever may ask for certificates must not
+    make himself an operator by it. `guard` adds to that. Raises NameHasRole, what `Authority.sign` raises, what
+    `guard` raises, and Overloaded.
+    """
+    service = call.service
+
+    def judge(unsigned: x509.Certificate) -> None:
+        if call.admitted_as is not Standing.ADMIN:
+            check_no_role(service.roles, unsigned)
+        guard.judge(unsigned)
+
+    chain = await service.run(
+        lambda: service.authority.sign(
+            csr,
+            profile=profile,
+            common_name=common_name,
+            names=names,
+            days=days,
+            now=call.now,
+            requested_by=call.caller.actor,
+            guard=Guard(judge, guard.within),
+        )
+    )
+    service.metrics.issued.labels(call.endpoint.name).inc()
+    return chain
+
+
+def check_no_role(roles: Roles, certificate: x509.Certificate) -> None:
+    """Raise NameHasRole if whoever presents this certificate would have a role."""
+    if roles.none_given:
+        return
+    found = roles.of(facts_of_certificate(certificate))
+    if found:
+        raise NameHasRole(describe(certificate), tuple(sorted(found)))

@@ -1,0 +1,60 @@
+"""The service's own certificate: issued by the authority that it serves, kept in memory, renewed by itself."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from twoway.authority import Authority
+from twoway.credential import Credential
+from twoway.names import guess_kind
+from twoway.server import ServeOptions
+
+ACTOR = "twoway ca serve"
+
+_log = logging.getLogger("twoway.enroll")
+
+
+class OwnIdentity:
+    """The credential of one running service. Its key never leaves this process."""
+
+    def __init__(
+        self, authority: Authority, names: Sequence[str], days: float, now: datetime.datetime
+    ) -> None:
+        self._authority, self._names, self._days = authority, tuple(names), days
+        self.current = self._issue(now)
+
+    @property
+    def due(self) -> datetime.datetime:
+        """When it is renewed: after two thirds of its life."""
+        leaf = self.current.leaf
+        return leaf.not_valid_before_utc + (leaf.not_valid_after_utc - leaf.not_valid_before_utc) * 2 / 3
+
+    def renew(self, now: datetime.datetime) -> bool:
+        """A new one if the old one is due, or if its issuer does not issue any more; whether there is a new one."""
+        replaced = self.current.leaf.issuer != self._authority.issuing_certificate.subject
+        if now < self.due and not replaced:
+            return False
+        self.current = self._issue(now)
+        return True
+
+    def _issue(self, now: datetime.datetime) -> Credential:
+        names: dict[str, list[str]] = {"dns": [], "ip": []}
+        for name in self._names:
+            names["ip" if guess_kind(name) == "ip" else "dns"].append(name)
+        first = self._names[0]
+        return self._authority.issue(
+            "server", first, dns=names["dns"], ip=names["ip"], days=self._days, now=now, requested_by=ACTOR
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnServeOptions(ServeOptions):
+    """Server options whose credential is whatever the service has at the time of the reload."""
+
+    own: OwnIdentity
+
+    def credential(self) -> Credential:
+        return self.own.current

@@ -1,0 +1,91 @@
+"""The authority as a service: what all its endpoints share."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from twoway.authority import Authority, Record
+from twoway.authority.faults import IssuerUnfit
+from twoway.enroll.faults import Overloaded
+from twoway.enroll.metrics import Metrics
+from twoway.enroll.options import ServiceOptions
+from twoway.enroll.roles import DIRECTORY, Roles
+from twoway.server import Journal
+
+T = TypeVar("T")
+
+_log = logging.getLogger("twoway.enroll")
+
+
+def utc_now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+class Service:
+    """One running service over one authority. `now` is its clock."""
+
+    def __init__(
+        self,
+        authority: Authority,
+        options: ServiceOptions,
+        journal: Journal,
+        now: Callable[[], datetime.datetime] = utc_now,
+    ) -> None:
+        self.authority, self.options, self.journal, self.now = authority, options, journal, now
+        self.metrics = Metrics()
+        self.roles = Roles(authority.directory / DIRECTORY, options.roles)
+        self._threads = ThreadPoolExecutor(options.threads, "twoway-authority")
+        self._under_way = 0
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What `work` returns; it may block. The event loop goes on meanwhile, and commits are shared.
+
+        Raises Overloaded when too many wait already. Work that has begun is finished, whether or not its caller is
+        still there.
+        """
+        if self._under_way >= self.options.threads + self.options.waiting:
+            raise Overloaded(self._under_way)
+        self._under_way += 1
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        future.add_done_callback(self._finished)
+        return await asyncio.shield(future)
+
+    def _finished(self, future: asyncio.Future[T]) -> None:
+        self._under_way -= 1
+        if not future.cancelled():
+            future.exception()  # whoever waited has it; where nobody did, it is no warning
+
+    def close(self) -> None:
+        """Finish what has begun."""
+        self._threads.shutdown()
+
+    def is_issuer_revoked(self, record: Record) -> bool:
+        """Whether the CA that issued it was itself revoked."""
+        return any(ca.id == record.issuer and ca.revoked_at is not None for ca in self.authority.cas.all)
+
+    def check_ready(self, now: datetime.datetime) -> None:
+        """Raise what would keep the authority from issuing now: its store, its key, its issuing CA."""
+        cas = self.authority.cas
+        cas.reload()
+        cas.signer(cas.issuing)
+        if cas.issuing.revoked_at is not None:
+            raise IssuerUnfit(cas.issuing.name, "is revoked")
+        if not cas.issuing.not_before <= now < cas.issuing.not_after:
+            raise IssuerUnfit(cas.issuing.name, f"expired on {cas.issuing.not_after:%Y-%m-%d}")
+
+    def crl(self, name: str, now: datetime.datetime) -> bytes | None:
+        """The current CRL of the CA of that name (`issuing`, `root`, or a key identifier in hex), or None."""
+        cas = self.authority.cas
+        for ca in cas.publishing(now):
+            if name in (ca.key_identifier, "root" if ca.role == "root" else "issuing" if ca.current else ""):
+                return self.authority.publishing.current(ca, now)
+        return None
+
+    def report(self, error: BaseException) -> None:
+        """Something that nobody expected, with its traceback, for the log alone."""
+        _log.error("internal error", exc_info=error)
