@@ -47,7 +47,7 @@ def unsigned(authority: Authority, *others: x509.ExtensionType, **changes: Any) 
 
 
 def judged(authority: Authority, certificate: x509.Certificate, profile: str = "client") -> None:
-    judge(certificate, BUILT_IN[profile], authority._cas.issuing)
+    judge(certificate, BUILT_IN[profile], authority.cas.issuing)
 
 
 def test_what_a_profile_asks_for_passes(authority: Authority) -> None:

@@ -140,7 +140,7 @@ def test_trust_has_the_root_and_the_current_crls(authority: Authority) -> None:
 
 def test_a_hundred_thousand_entries_are_read_back_as_they_were_written(authority: Authority) -> None:
     """Linear: what took the usual builder minutes takes a moment. The limit here is generous, the bench measures."""
-    ca = authority._cas.signer(authority._cas.issuing)
+    ca = authority.cas.signer(authority.cas.issuing)
     reasons = [reason for reason in crl.REASONS if reason not in ("removeFromCRL", "unspecified")]
     rows = [
         Entry((1 << 150) + n * 7, int(NOW.timestamp()) + n, reasons[n % len(reasons)]) for n in range(100_000)
@@ -160,7 +160,7 @@ def test_a_hundred_thousand_entries_are_read_back_as_they_were_written(authority
 
 def test_what_the_usual_builder_makes_is_what_we_make(authority: Authority) -> None:
     """The same CRL by `cryptography`'s builder has the same to-be-signed bytes."""
-    ca = authority._cas.signer(authority._cas.issuing)
+    ca = authority.cas.signer(authority.cas.issuing)
     rows = [
         Entry(5, int(NOW.timestamp()), "keyCompromise"),
         Entry(1 << 158, int(NOW.timestamp()), "unspecified"),
@@ -185,6 +185,6 @@ def test_what_the_usual_builder_makes_is_what_we_make(authority: Authority) -> N
 
 def test_an_empty_crl_has_no_list_of_entries(authority: Authority) -> None:
     """RFC 5280 §5.1.2.6: the list MUST be absent."""
-    ca = authority._cas.signer(authority._cas.issuing)
+    ca = authority.cas.signer(authority.cas.issuing)
     encoded = crl.build(ca, number=1, this_update=NOW, next_update=NOW + DAY, entries=[])
     assert der.time(NOW + DAY) + b"\xa0" in encoded

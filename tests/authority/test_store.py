@@ -160,10 +160,10 @@ def open_and_read(directory: Path) -> None:
 def test_a_full_disk_is_told_and_nothing_is_handed_out(authority: Authority) -> None:
     """SQLITE_FULL, here by SQLite's own limit; with room again, work goes on."""
     authority.issue_client("before", now=NOW)
-    limits = [pragma(authority._store, "page_count"), 1_000_000]
+    limits = [pragma(authority.store, "page_count"), 1_000_000]
 
     def limit(pages: object) -> None:
-        authority._store.write(
+        authority.store.write(
             lambda transaction: transaction.read(sqlalchemy.text(f"PRAGMA max_page_count = {pages}")).scalar()
         )
 
@@ -299,7 +299,7 @@ def test_a_serial_can_be_stored_once_only(authority: Authority) -> None:
         transaction.add(schema.certificates, **{**row, "id": 99, "fingerprint": "other"})
 
     with pytest.raises(IntegrityError):
-        authority._store.write(again)
+        authority.store.write(again)
     assert [record.serial for record in authority.list()] == [serial]
 
 

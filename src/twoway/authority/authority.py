@@ -54,12 +54,12 @@ class Authority:
     ) -> None:
         self.directory = path
         self.requested_by = login()
-        self._store = store
-        self._cas = Cas(path, store, passphrase, root_key_file)
+        self.store = store
+        self.cas = Cas(path, store, passphrase, root_key_file)
         self._register = Register(store)
         self._profiles = Profiles(path / directory.PROFILES)
-        self._issuance = Issuance(store, self._cas, self._profiles, self.name)
-        self._publishing = Publishing(store, self._cas, self.requested_by)
+        self._issuance = Issuance(store, self.cas, self._profiles, self.name)
+        self.publishing = Publishing(store, self.cas, self.requested_by)
 
     @classmethod
     def create(
@@ -127,7 +127,7 @@ class Authority:
 
     def close(self) -> None:
         """Close the store. An authority that is forgotten without this loses nothing."""
-        self._store.close()
+        self.store.close()
 
     def __enter__(self) -> Authority:
         return self
@@ -140,34 +140,19 @@ class Authority:
     @property
     def name(self) -> str:
         """The organisation that the root's certificate names."""
-        return self._cas.organization
+        return self.cas.organization
 
     @property
     def root_certificate(self) -> x509.Certificate:
-        return self._cas.root.certificate
+        return self.cas.root.certificate
 
     @property
     def issuing_certificate(self) -> x509.Certificate:
-        return self._cas.issuing.certificate
+        return self.cas.issuing.certificate
 
     @property
     def name_constraints(self) -> Constraints:
-        return self._cas.issuing.limits
-
-    @property
-    def store(self) -> Store:
-        """What it remembers with; for code that adds to what an authority does, such as the service."""
-        return self._store
-
-    @property
-    def cas(self) -> Cas:
-        """Its CAs; for the same."""
-        return self._cas
-
-    @property
-    def publishing(self) -> Publishing:
-        """Its CRLs; for the same."""
-        return self._publishing
+        return self.cas.issuing.limits
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -176,7 +161,7 @@ class Authority:
 
     def unlock(self) -> None:
         """Read the issuing CA's key now, so that a wrong passphrase shows now."""
-        self._cas.signer(self._cas.issuing)
+        self.cas.signer(self.cas.issuing)
 
     # -- issuing
 
@@ -214,7 +199,7 @@ class Authority:
         the store cannot be used.
         """
         rules = self._profiles[profile]
-        limits = self._cas.issuing.limits
+        limits = self.cas.issuing.limits
         common, names = asked_names(name, rules, limits, dns=dns, ip=ip, uri=uri, email=email)
         kind = key_type or ("p256" if "p256" in rules.key_types else rules.key_types[0])
         key = generate_key(kind)
@@ -352,7 +337,7 @@ class Authority:
         moment = moment_of(now)
         found = self._register.in_use(what, moment) if every else (self._register.one(what, moment),)
         for record in found:
-            self._store.write(revoking(record, reason, actor=requested_by or self.requested_by, now=moment))
+            self.store.write(revoking(record, reason, actor=requested_by or self.requested_by, now=moment))
         return found
 
     # -- remembering
@@ -378,7 +363,7 @@ class Authority:
     def crls(self, *, now: datetime.datetime | None = None) -> tuple[bytes, ...]:
         """The same as DER, the issuing CA's first. They are made anew after a revocation and at half their life."""
         moment = moment_of(now)
-        return tuple(self._publishing.current(ca, moment) for ca in self._cas.publishing(moment))
+        return tuple(self.publishing.current(ca, moment) for ca in self.cas.publishing(moment))
 
     def trust(self, *, now: datetime.datetime | None = None) -> Trust:
         """Whom an identity of this authority believes: its root, with the current CRLs."""
@@ -395,13 +380,13 @@ class Authority:
 
     def audit(self, *, after: int = 0, limit: int | None = None) -> Iterator[Row]:
         """The audit log from the row after `after` on, as it stands."""
-        return auditing.rows(self._store, after=after, limit=limit)
+        return auditing.rows(self.store, after=after, limit=limit)
 
     def verify_audit(self, expect: Head | None = None) -> AuditReport:
         """Check the whole audit log offline; see `auditing.verify`. Raises AuditBroken with the first bad row."""
-        return auditing.verify(self._store, self.root_certificate, expect)
+        return auditing.verify(self.store, self.root_certificate, expect)
 
     @property
     def root_key(self) -> RootKey:
         """What is done with the root's key: take it offline, and use it again."""
-        return RootKey(self.directory, self._store, self._cas, self._publishing, self.requested_by)
+        return RootKey(self.directory, self.store, self.cas, self.publishing, self.requested_by)
