@@ -52,7 +52,7 @@ def test_key_identifiers_point_from_the_leaf_to_its_issuer(authority: Authority)
 
 @pytest.mark.parametrize("key_type", KEY_TYPES)
 def test_every_key_type_is_certified_and_its_usage_fits(authority: Authority, key_type: str) -> None:
-    """RSA keys may also be encrypted to; the others only sign (RFC 5280 §4.2.1.3)."""
+    """RSA and EC keys may also be sealed for; the others only sign (RFC 5280 §4.2.1.3)."""
     leaf = authority.issue_client("orders", key_type=key_type, now=NOW).leaf
     usage = extension(leaf, x509.KeyUsage)
     assert key_type_of(leaf.public_key()) == key_type
@@ -60,6 +60,7 @@ def test_every_key_type_is_certified_and_its_usage_fits(authority: Authority, ke
     assert usage.value.digital_signature
     assert not usage.value.key_cert_sign
     assert usage.value.key_encipherment is key_type.startswith("rsa")
+    assert usage.value.key_agreement is key_type.startswith("p")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from twoway.authority.constraints import Constraints
 from twoway.authority.faults import IssuerUnfit
 from twoway.authority.final import judge
 from twoway.authority.guard import Guard
-from twoway.authority.leaf import Draft, Form, is_rsa
+from twoway.authority.leaf import Draft, Form, usual_key_usage
 from twoway.authority.profiles import Profile, Profiles
 from twoway.authority.refusals import LifetimeRefused, NameRefused
 from twoway.authority.signing import Signer
@@ -56,7 +56,7 @@ class Issuance:
     def __init__(self, store: Store, cas: Cas, profiles: Profiles, organization: str) -> None:
         self._store, self._cas, self._profiles = store, cas, profiles
         self._organization = organization
-        self._forms: dict[tuple[int, str, bool], Form] = {}
+        self._forms: dict[tuple[int, str, tuple[str, ...]], Form] = {}
 
     def certify(self, ask: Callable[[], Order], now: datetime.datetime) -> Chain:
         """The certificate that is asked for, and its issuer's; on the disk and in the audit log when this returns.
@@ -89,7 +89,7 @@ class Issuance:
         draft = Draft(
             order.public_key, order.common_name, order.names, not_before, not_after, serial_number()
         )
-        form = self._form(signer, profile, is_rsa(order.public_key))
+        form = self._form(signer, profile, usual_key_usage(order.public_key))
         to_be_signed = form.fill(draft)
         unsigned = form.unsigned(to_be_signed)
         judge(unsigned, profile, ca)
@@ -97,10 +97,10 @@ class Issuance:
         yield
         return _remember(form.signed(to_be_signed), draft, order, ca, now)
 
-    def _form(self, signer: Signer, profile: Profile, rsa_key: bool) -> Form:
-        key = (signer.certificate.serial_number, profile.name, rsa_key)
+    def _form(self, signer: Signer, profile: Profile, usual: tuple[str, ...]) -> Form:
+        key = (signer.certificate.serial_number, profile.name, usual)
         if key not in self._forms:
-            self._forms[key] = Form(signer, profile, self._organization, rsa_key=rsa_key)
+            self._forms[key] = Form(signer, profile, self._organization, usual)
         return self._forms[key]
 
 

@@ -12,7 +12,7 @@ import ipaddress
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from twoway.authority import der
@@ -43,17 +43,15 @@ class Draft(NamedTuple):
 
 
 class Form:
-    """The form that every leaf of one profile, issuer and kind of key is written on."""
+    """The form that every leaf of one profile, issuer and usual key usage is written on."""
 
-    def __init__(self, signer: Signer, profile: Profile, organization: str, *, rsa_key: bool) -> None:
+    def __init__(self, signer: Signer, profile: Profile, organization: str, usual: tuple[str, ...]) -> None:
         self._signer = signer
         self._issuer = signer.algorithm + signer.name
         subject = [_attribute(_ORGANIZATION, profile.organization or organization)]
         if profile.organizational_unit:
             subject.append(_attribute(_UNIT, profile.organizational_unit))
         self._subject = b"".join(subject)
-        # TLS 1.2 with an RSA key exchange, and mail or files sealed for the certificate, encrypt to the key.
-        usual = ("digital_signature", "key_encipherment") if rsa_key else ("digital_signature",)
         self._extensions = b"".join(
             (
                 _extension(x509.BasicConstraints(ca=False, path_length=None), critical=True),
@@ -99,9 +97,17 @@ class Form:
         return der.sequence(to_be_signed, self._signer.algorithm, bits)
 
 
-def is_rsa(public_key: PublicKey) -> bool:
-    """Whether encryption to the key is a thing that people do."""
-    return isinstance(public_key, rsa.RSAPublicKey)
+def usual_key_usage(public_key: PublicKey) -> tuple[str, ...]:
+    """What a key is for, unless its profile says otherwise: to sign, and to be sealed for where it can be.
+
+    RFC 5280 §4.2.1.3: messages are sealed for an RSA key by key encipherment, for an EC key by key agreement
+    (RFC 8813 §3 allows it beside digitalSignature); other keys only sign.
+    """
+    if isinstance(public_key, rsa.RSAPublicKey):
+        return ("digital_signature", "key_encipherment")
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        return ("digital_signature", "key_agreement")
+    return ("digital_signature",)
 
 
 def _alternatives(names: Names, subject: bytes) -> bytes:

@@ -30,6 +30,10 @@ VERBS: dict[str, Verb] = {
         "twoway.cli.gateway:gateway", "Put mutual TLS in front of, or behind, anything that speaks TCP."
     ),
     "call": Verb("twoway.cli.call:call", "Call a URL and prove who is calling."),
+    "seal": Verb("twoway.cli.seal:seal", "Seal a file, so that only its recipients can read it."),
+    "open": Verb("twoway.cli.open:open_", "Open a file that was sealed for this identity."),
+    "sign": Verb("twoway.cli.sign:sign", "Sign a file as an identity."),
+    "verify": Verb("twoway.cli.verify:verify", "Say who signed a file, and whether it is unchanged."),
     "explain": Verb("twoway.cli.explain:explain", "Tell a handshake step by step, with its real bytes."),
     "doctor": Verb("twoway.cli.doctor:doctor", "Say why a connection fails, and what to change."),
     "inspect": Verb(

@@ -1,0 +1,50 @@
+"""Sealed and signed messages: readable only with one private key, or provably from one."""
+
+from twoway.message.faults import (
+    AlgorithmRefused,
+    CannotOpen,
+    CannotReceive,
+    CannotSign,
+    ContentMissing,
+    KeyUsageForbids,
+    MessageError,
+    MessageMalformed,
+    MessageTooLarge,
+    NotForUs,
+    SignatureInvalid,
+    SignerUnknown,
+)
+from twoway.message.recipient import Recipient, recipients
+from twoway.message.sealing import SEAL_FORMATS, Opened, SealFormat, open_file, seal, seal_file
+from twoway.message.sealing import open_message as open  # noqa: A004 - called as message.open
+from twoway.message.signer import Verified
+from twoway.message.signing import SIGN_FORMATS, SignFormat, sign, verify
+
+__all__ = [
+    "SEAL_FORMATS",
+    "SIGN_FORMATS",
+    "AlgorithmRefused",
+    "CannotOpen",
+    "CannotReceive",
+    "CannotSign",
+    "ContentMissing",
+    "KeyUsageForbids",
+    "MessageError",
+    "MessageMalformed",
+    "MessageTooLarge",
+    "NotForUs",
+    "Opened",
+    "Recipient",
+    "SealFormat",
+    "SignFormat",
+    "SignatureInvalid",
+    "SignerUnknown",
+    "Verified",
+    "open",
+    "open_file",
+    "recipients",
+    "seal",
+    "seal_file",
+    "sign",
+    "verify",
+]

@@ -1,0 +1,135 @@
+"""Seal and open: content that only the holder of a private key can read."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from twoway.credential import Credential
+from twoway.credential.keys import Passphrase
+from twoway.errors import UsageError
+from twoway.message.faults import MessageMalformed
+from twoway.message.jose import jwe
+from twoway.message.jose.headers import MAX_CONTENT
+from twoway.message.recipient import Addressee, Believed, Recipient, recipients
+from twoway.message.streams import Progress, Source, Watched, appearing, read_exactly, read_whole, reading
+
+SealFormat = Literal["jwe"]
+SEAL_FORMATS: tuple[SealFormat, ...] = ("jwe",)
+_HEAD = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was sealed: the content (None where it went to a file or stream), how, and its type if one was said."""
+
+    format: SealFormat
+    content: bytes | None
+    content_type: str | None = None
+
+
+def seal(
+    content: bytes,
+    *,
+    to: Addressee | Iterable[Addressee],
+    trust: Believed,
+    format: SealFormat = "jwe",
+    content_type: str | None = None,
+    now: datetime | None = None,
+) -> bytes:
+    """Seal content for one or several recipients, each named by a certificate file, identity or Peer.
+
+    Nothing is sealed unless every recipient's certificate is trusted, in time, not revoked, and of a key that
+    may be sealed for. Raises a PeerUntrusted, CannotReceive, KeyUsageForbids, MessageTooLarge or a
+    CredentialError of a file. Not said by a sealed message: who sealed it; sign it for that.
+    """
+    sink = io.BytesIO()
+    believed = recipients(to, trust, now=now)
+    seal_stream(io.BytesIO(content), sink, believed, format=format, content_type=content_type)
+    return sink.getvalue()
+
+
+def open_message(
+    message: bytes, *, identity: Credential | str | Path, passphrase: Passphrase = None
+) -> Opened:
+    """Open a message that was sealed for an identity, whichever format it has.
+
+    An expired identity still opens what was sealed for it. Raises MessageMalformed, NotForUs,
+    AlgorithmRefused, MessageTooLarge, and CannotOpen for everything that depends on the key.
+    """
+    sink = io.BytesIO()
+    opened = open_stream(io.BytesIO(message), sink, _identity(identity, passphrase))
+    return Opened(opened.format, sink.getvalue(), opened.content_type)
+
+
+def seal_file(
+    source: str | Path,
+    target: str | Path,
+    *,
+    to: Addressee | Iterable[Addressee],
+    trust: Believed,
+    format: SealFormat = "jwe",
+    content_type: str | None = None,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> tuple[Recipient, ...]:
+    """Seal a file into another, which appears whole or not at all; raises as `seal`. Returns the recipients."""
+    believed = recipients(to, trust, now=now)
+    with reading(source) as content, appearing(target) as sink:
+        watched = Watched(content, progress) if progress else content
+        seal_stream(watched, sink, believed, format=format, content_type=content_type)
+    return believed
+
+
+def open_file(
+    source: str | Path,
+    target: str | Path,
+    *,
+    identity: Credential | str | Path,
+    passphrase: Passphrase = None,
+    progress: Progress | None = None,
+) -> Opened:
+    """Open a sealed file into another, which appears only after all of it was found unchanged; as `open`."""
+    credential = _identity(identity, passphrase)
+    with reading(source) as message, appearing(target) as sink:
+        return open_stream(Watched(message, progress) if progress else message, sink, credential)
+
+
+def seal_stream(
+    source: Source,
+    sink: BinaryIO,
+    believed: tuple[Recipient, ...],
+    *,
+    format: SealFormat,
+    content_type: str | None = None,
+) -> None:
+    """Seal what a source gives into a sink; raises as `seal`."""
+    if format == "jwe":
+        content = read_whole(source, MAX_CONTENT, format)
+        sink.write(jwe.seal(content, believed, content_type=content_type))
+    else:
+        raise UsageError(f"there is no format {format} to seal in", f"choose {' or '.join(SEAL_FORMATS)}")
+
+
+def open_stream(source: Source, sink: BinaryIO, identity: Credential) -> Opened:
+    """Open what a source gives into a sink; raises as `open`.
+
+    On an error throw away what the sink has: it was not yet verified.
+    """
+    head = read_exactly(source, _HEAD)
+    if not head:
+        raise MessageMalformed("sealed", "there is nothing")
+    message = head + read_whole(source, MAX_CONTENT * 2, "jwe")
+    content, content_type = jwe.open_sealed(message, identity)
+    sink.write(content)
+    return Opened("jwe", None, content_type)
+
+
+def _identity(identity: Credential | str | Path, passphrase: Passphrase) -> Credential:
+    if isinstance(identity, Credential):
+        return identity
+    return Credential.load(identity, passphrase=passphrase, allow_expired=True)
