@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    pkcs12,
 )
 
 from tests.pki import NOW, Issuer
@@ -133,6 +134,51 @@ def test_a_sealed_key_that_was_cut_off_is_broken_whatever_the_passphrase():
     for damaged in (der[:-20], der + b"\0", b""):
         with pytest.raises(c.BadKey):
             load_der_key(damaged, "right", where="key.pem", encrypted=True)
+
+
+def test_a_pkcs12_file_without_its_passphrase_says_which_of_the_two_it_is():
+    data = ORDERS.to_pkcs12("secret")
+    with pytest.raises(c.KeyEncrypted):
+        Credential.from_pkcs12(data, None)
+    with pytest.raises(c.WrongPassphrase):
+        Credential.from_pkcs12(data, "wrong")
+    with pytest.raises(c.BadKey, match="not PKCS#12"):
+        Credential.from_pkcs12(b"neither", "secret")
+
+
+def test_what_the_callers_passphrase_raises_is_raised():
+    """That there is nobody to ask is not a broken file."""
+
+    def nobody() -> bytes:
+        raise LookupError("no terminal")
+
+    with pytest.raises(LookupError, match="no terminal"):
+        Credential.from_pkcs12(ORDERS.to_pkcs12("secret"), nobody)
+
+
+def test_a_pkcs12_file_without_a_passphrase_asks_for_none():
+    data = pkcs12.serialize_key_and_certificates(
+        None, ORDERS.private_key, ORDERS.leaf, ORDERS.chain[1:], NoEncryption()
+    )
+    assert Credential.from_pkcs12(data, pytest.fail).chain == ORDERS.chain
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_block_that_lost_its_begin_line_is_not_left_out_silently(keep: int):
+    """The leaf would be gone, or an authority nobody knows is missing."""
+    begin = b"-----BEGIN CERTIFICATE-----\n"
+    first, second = (begin + part for part in ORDERS.certificate_pem().split(begin)[1:])
+    text = first + second.removeprefix(begin) if keep == 1 else first.removeprefix(begin) + second
+    line = text[: text.rindex(b"-----END") if keep == 1 else text.index(b"-----END")].count(b"\n") + 1
+    for data in (text, text.rstrip(b"\n")):
+        error = refused(cert=data)
+        assert error.args == ("certificate", line, "the block CERTIFICATE has no BEGIN line")
+
+
+def test_an_endless_file_is_told_with_what_was_read():
+    with pytest.raises(c.TooLarge) as endless:
+        c.read("/dev/zero", limit=10)
+    assert endless.value.args == ("/dev/zero", "a file", 11, 10)
 
 
 def test_der_and_pkcs12_where_pem_is_expected_are_told_with_the_command():

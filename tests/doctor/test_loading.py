@@ -259,7 +259,9 @@ def test_pkcs12_is_an_identity_in_whatever_order_it_is(tmp_path: Path, world: Wo
     assert material.chain == credential.chain
     assert material.anchors == (world.root.certificate,)
     assert alarms(examine(material)) == []
-    assert examine(load("client", tmp_path / "billing.p12"))[0].code == "wrong_passphrase"
+    assert examine(load("client", tmp_path / "billing.p12"))[0].code == "key_encrypted"
+    wrong = load("client", tmp_path / "billing.p12", passphrase="parsley")
+    assert examine(wrong)[0].code == "wrong_passphrase"
 
 
 def test_a_list_in_der_is_taken_as_it_is(identity: Path, world: World):

@@ -13,7 +13,14 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from twoway.credential.faults import BadKey, NoCertificateFound, NoKeyFound, UnsupportedKey, WrongPassphrase
+from twoway.credential.faults import (
+    BadKey,
+    KeyEncrypted,
+    NoCertificateFound,
+    NoKeyFound,
+    UnsupportedKey,
+    WrongPassphrase,
+)
 from twoway.credential.keys import KEY_TYPES, Passphrase, PrivateKey, bounded, key_type_of, resolve
 from twoway.errors import UsageError
 
@@ -69,15 +76,19 @@ def _encryption(secret: bytes, compat: str) -> KeySerializationEncryption:
 def read_pkcs12(
     data: bytes, passphrase: Passphrase, *, where: str = "memory"
 ) -> tuple[PrivateKey, tuple[x509.Certificate, ...]]:
-    """Key and certificates (leaf first) of a PKCS#12; raises WrongPassphrase, BadKey, NoKeyFound and others."""
-    try:
-        bundle = pkcs12.load_pkcs12(data, resolve(passphrase))
-    except ValueError as error:
-        if "password" in str(error).lower() or "mac" in str(error).lower():
-            raise WrongPassphrase(where) from None
-        raise BadKey(where, "it is not PKCS#12, or broken") from None
-    except Exception:  # noqa: BLE001 - the parser raises many kinds; all mean the same here
-        raise BadKey(where, "it is not PKCS#12, or broken") from None
+    """Key and certificates (leaf first) of a PKCS#12.
+
+    The passphrase is asked for only if the file has one. Raises KeyEncrypted, WrongPassphrase, BadKey, NoKeyFound
+    and others.
+    """
+    bundle = _opened(data, None, where)
+    if bundle is None:
+        secret = resolve(passphrase)
+        if secret is None:
+            raise KeyEncrypted(where)
+        bundle = _opened(data, secret, where)
+    if bundle is None:
+        raise WrongPassphrase(where)
     if bundle.key is None:
         raise NoKeyFound(where)
     if bundle.cert is None:
@@ -86,3 +97,15 @@ def read_pkcs12(
         bundle.cert.certificate,
         *(extra.certificate for extra in bundle.additional_certs),
     )
+
+
+def _opened(data: bytes, secret: bytes | None, where: str) -> pkcs12.PKCS12KeyAndCertificates | None:
+    """What is in it; None when the passphrase is another. Raises BadKey."""
+    try:
+        return pkcs12.load_pkcs12(data, secret)
+    except ValueError as error:
+        if "password" in str(error).lower() or "mac" in str(error).lower():
+            return None
+        raise BadKey(where, "it is not PKCS#12, or broken") from None
+    except Exception:  # noqa: BLE001 - the parser raises many kinds; all mean the same here
+        raise BadKey(where, "it is not PKCS#12, or broken") from None

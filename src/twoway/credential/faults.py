@@ -304,7 +304,7 @@ class WrongPassphrase(CredentialError):
 
     @property
     def remedy(self) -> str:
-        return "check the passphrase: a line break at its end counts, and so does upper and lower case"
+        return "check the passphrase: upper and lower case count, and so do spaces at its end"
 
 
 class KeyMismatch(CredentialError):
@@ -363,7 +363,7 @@ class CredentialExpired(CredentialError):
 
     @property
     def remedy(self) -> str:
-        return f"renew it: twoway ca renew {self.subject}"
+        return f"renew it: twoway ca renew {self.subject} --allow-expired --out DIR"
 
 
 class CredentialNotYetValid(CredentialError):

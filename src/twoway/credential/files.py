@@ -27,7 +27,7 @@ def read(path: str | os.PathLike[str], *, limit: int = MAX_FILE) -> bytes:
     except OSError as error:
         raise FileUnreadable(where, error.strerror or type(error).__name__) from None
     if len(data) > limit:
-        raise TooLarge(where, "a file", os.stat(path).st_size, limit)
+        raise TooLarge(where, "a file", max(os.stat(path).st_size, len(data)), limit)  # a device has no size
     return data
 
 

@@ -15,6 +15,7 @@ from twoway.credential.faults import FileEmpty, NotPem, PemBroken, PemGlued, Too
 MAX_BYTES = 64 * 1024 * 1024  # revocation lists grow; everything else has a smaller bound of its own
 MAX_BLOCKS = 1000
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 .#-]{0,60}?)-----")
+_END = re.compile(rb"-----END ([A-Z0-9][A-Z0-9 .#-]{0,60}?)-----")
 _DER_SEQUENCE = 0x30
 
 
@@ -49,9 +50,20 @@ def scan(data: bytes, *, where: str = "memory") -> tuple[Block, ...]:
         counted = match.start()
         if len(blocks) >= MAX_BLOCKS:
             raise TooLarge(where, "PEM blocks", len(blocks) + 1, MAX_BLOCKS)
+        _check_between(data, position, match.start(), where)
         block, position = _block(data, match, line, where)
         blocks.append(block)
+    _check_between(data, position, len(data), where)
     return tuple(blocks)
+
+
+def _check_between(data: bytes, start: int, stop: int, where: str) -> None:
+    """A block that lost its BEGIN line is not other text: it would be left out without a word."""
+    end = _END.search(data, start, stop)
+    # On the line of the next BEGIN it is told as what it is: glued.
+    if end and (stop == len(data) or b"\n" in data[end.end() : stop]):
+        line = data.count(b"\n", 0, end.start()) + 1
+        raise PemBroken(where, line, f"the block {end[1].decode('ascii')} has no BEGIN line")
 
 
 def _block(data: bytes, match: re.Match[bytes], line: int, where: str) -> tuple[Block, int]:

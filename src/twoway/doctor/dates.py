@@ -63,7 +63,7 @@ def _remedy(case: Case, certificate: x509.Certificate, kind: str, expired: bool)
     if not expired:
         return f"check both clocks; if they are right, wait, or have {name} issued anew with an earlier beginning"
     if kind == "certificate":
-        return f"renew it: twoway ca renew {name}"
+        return f"renew it: twoway ca renew {name} --allow-expired"
     if kind == "anchor":
         return f"put the renewed certificate of {name} into {case.anchors_at}"
     return f"put the renewed certificate of {name} into {case.chain_at}, in place of the old one"

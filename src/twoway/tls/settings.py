@@ -8,7 +8,7 @@ from typing import Literal
 from twoway.credential import Credential
 from twoway.errors import UsageError
 from twoway.names import BadName, parse_dns_name
-from twoway.trust import Pins, Policy, Trust
+from twoway.trust import AnchorNotAuthority, Pins, Policy, Trust
 
 Clients = Literal["required", "optional", "none"]
 Version = Literal["TLSv1.2", "TLSv1.3"]
@@ -124,6 +124,9 @@ def trust_of(credential: Credential) -> Trust:
     if not credential.anchors:
         raise UsageError(
             f"the identity {credential.describe()} has no ca.pem, so nobody is trusted",
-            "put the authority's certificate into ca.pem beside it, or pass trust=",
+            "put the authority's certificate into ca.pem beside it, or pass --trust FILE (trust= in code)",
         )
-    return Trust(credential.anchors, credential.crls)
+    try:
+        return Trust(credential.anchors, credential.crls)
+    except AnchorNotAuthority as fault:
+        raise AnchorNotAuthority(fault.subject, f"the ca.pem of {credential.describe()}") from None

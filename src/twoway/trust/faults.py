@@ -97,7 +97,7 @@ class CertificateExpired(Untrusted):
 
     @property
     def remedy(self) -> str:
-        return f"renew it: twoway ca renew {self.subject}; if it should be valid, check both clocks"
+        return f"renew it: twoway ca renew {self.subject} --allow-expired; if it should be valid, check both clocks"
 
 
 class CertificateNotYetValid(Untrusted):
