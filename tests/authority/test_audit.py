@@ -176,6 +176,105 @@ def test_a_ca_that_is_not_under_the_root_vouches_for_nothing(lived: Authority, t
         lived.verify_audit()
 
 
+def test_signatures_that_were_taken_away_are_missed(lived: Authority) -> None:
+    """Else whoever rewrites the chain would only have to remove the signatures too."""
+    rewrite(lived, 3)
+    tamper(lived, "DELETE FROM checkpoints WHERE row >= 7")
+    with pytest.raises(AuditBroken) as broken:
+        lived.verify_audit()
+    assert broken.value.args == (7, "the CA's signature that was made over it is gone")
+
+
+def test_a_log_without_any_signature_is_none(lived: Authority) -> None:
+    tamper(
+        lived,
+        *(
+            f"DELETE FROM {table}"
+            for table in ("audit", "checkpoints", "certificates", "names", "revocations")
+        ),
+    )
+    with pytest.raises(AuditBroken, match="nothing in this log was ever signed by the CA"):
+        lived.verify_audit()
+
+
+SILENT = {
+    "a revocation taken back": ("DELETE FROM revocations", 6, "is not revoked in the store"),
+    "a reason softened": ("UPDATE revocations SET reason = 'certificateHold'", 6, "for another reason"),
+    "a revocation postdated": ("UPDATE revocations SET revoked_at = revoked_at + 9", 6, "at another time"),
+    "an entry that ends early": ("UPDATE revocations SET not_after = 1", 6, "under another CA or end"),
+    "an entry for another CA's list": ("UPDATE revocations SET issuer = 1", 6, "under another CA or end"),
+    "a revocation that nobody made": (
+        "INSERT INTO revocations SELECT 9, serial, issuer, 1, 'superseded', not_after FROM certificates"
+        " WHERE common_name = 'late'",
+        9,
+        "is marked as revoked and nothing tells of it",
+    ),
+    "a revocation of nothing": (
+        "INSERT INTO revocations VALUES (9, 'abc', 2, 1, 'superseded', 1)",
+        9,
+        "abc is marked as revoked and nothing tells of it",
+    ),
+    "a name added": (
+        "INSERT INTO names SELECT 'admin', 'dns', serial FROM names LIMIT 1",
+        None,
+        "the names of",
+    ),
+    "a name of nobody": ("INSERT INTO names VALUES ('a', 'dns', 'ff')", 9, "names of a certificate ff"),
+    "another profile": ("UPDATE certificates SET profile = 'peer' WHERE id = 2", 5, "the profile of"),
+    "another requester": (
+        "UPDATE certificates SET requested_by = 'x' WHERE id = 2",
+        5,
+        "the requested_by of",
+    ),
+    "another end": ("UPDATE certificates SET not_after = 9 WHERE id = 2", 5, "the not_after of"),
+    "the issuing CA revoked": (
+        "UPDATE issuers SET revoked_at = 1, reason = 'superseded' WHERE id = 2",
+        9,
+        "is marked as revoked",
+    ),
+    "no CA issuing": ("UPDATE issuers SET current = 0", 1, "is not the one that issues now"),
+    "a CA forgotten": ("DELETE FROM issuers WHERE id = 1", 2, "not signed by a CA"),
+    "a CRL that nobody signed": (
+        "UPDATE crls SET crl = zeroblob(9) WHERE issuer = 2",
+        9,
+        "a CRL with the number",
+    ),
+    "a CRL that passes for newer": (
+        "UPDATE crls SET covers = covers + 1 WHERE issuer = 2",
+        7,
+        "newer than it is",
+    ),
+    "a change uncounted": ("UPDATE issuers SET changes = 0", 9, "hidden from the next CRL"),
+}
+
+
+@pytest.mark.parametrize(("statement", "row", "why"), SILENT.values(), ids=SILENT)
+def test_the_tables_say_what_the_log_tells(
+    lived: Authority, statement: str, row: int | None, why: str
+) -> None:
+    """It is the tables that are asked who is revoked; the log alone would stay whole."""
+    tamper(lived, statement)
+    with pytest.raises(AuditBroken, match=why) as broken:
+        lived.verify_audit()
+    assert row in (None, broken.value.row)
+
+
+def test_what_the_log_tells_is_what_happened(lived: Authority) -> None:
+    """Holds, lifted holds, several CAs with several certificates: an honest store is never called broken."""
+    lived.revoke("billing", "certificateHold", now=NOW)
+    lived.revoke("billing", "removeFromCRL", now=NOW)
+    lived.revoke("late", "certificateHold", now=NOW)
+    lived.revoke("late", "keyCompromise", now=NOW + DAY)
+    lived.root_key.renew_issuing(now=NOW)
+    lived.root_key.renew_issuing(new_key=True, now=NOW)
+    lived.issue_peer("both", uri=["spiffe://acme.example/both"], now=NOW)
+    lived.crl_pem(now=NOW + DAY)
+    lived.root_key.revoke_issuing(now=NOW + DAY)
+    lived.root_key.renew_issuing(new_key=True, now=NOW + DAY)
+    lived.crl_pem(now=NOW + DAY)
+    assert lived.verify_audit().certificates == 4
+
+
 def test_what_signatures_do_not_cover_is_covered_by_a_head_that_was_noted(lived: Authority) -> None:
     """Rows after the last checkpoint that issued nothing can be cut off unseen; a noted head shows it."""
     lived.issue_client("x", now=NOW)

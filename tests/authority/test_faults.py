@@ -47,7 +47,7 @@ def test_an_error_tells_its_facts(error: type[TwowayError]) -> None:
 
 def test_codes_are_stable_and_each_is_of_one_error() -> None:
     codes = [error.code for error in ERRORS if error.__module__.startswith("twoway.authority")]
-    assert len(set(codes)) == len(codes) == 31
+    assert len(set(codes)) == len(codes) == 32
 
 
 def test_times_in_evidence_are_rfc_3339_in_utc() -> None:

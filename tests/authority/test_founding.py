@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tests.authority.conftest import DAY, NOW, MakeAuthority, extension
+from tests.authority.conftest import DAY, NOW, MakeAuthority, check_told, extension
 from twoway.authority import Authority
 from twoway.authority.faults import (
     CaKeyMismatch,
@@ -20,10 +21,11 @@ from twoway.authority.faults import (
     KeyFileMissing,
     NotAnAuthority,
     PassphraseNeeded,
+    StoreForeign,
     StoreUnusable,
     WrongCaPassphrase,
 )
-from twoway.credential import KEY_TYPES, key_type_of
+from twoway.credential import KEY_TYPES, fingerprint_of, key_type_of
 from twoway.errors import UsageError
 
 
@@ -227,6 +229,19 @@ def test_another_programs_database_says_so(tmp_path: Path) -> None:
     (tmp_path / "authority.db").touch()
     with pytest.raises(StoreUnusable, match="no authority's tables"):
         Authority.open(tmp_path)
+
+
+def test_the_store_of_another_authority_is_refused(make_authority: MakeAuthority) -> None:
+    """Exchanged or restored to the wrong place, it would know nothing of what was issued and revoked here."""
+    ours, theirs = make_authority("ours"), make_authority("theirs")
+    ours.close()
+    theirs.close()
+    shutil.copy(theirs.directory / "authority.db", ours.directory / "authority.db")
+    with pytest.raises(StoreForeign) as foreign:
+        Authority.open(ours.directory)
+    assert foreign.value.expected == fingerprint_of(ours.root_certificate)
+    assert foreign.value.presented == fingerprint_of(theirs.root_certificate)
+    check_told(foreign.value)
 
 
 def test_a_missing_key_file_is_named(authority: Authority) -> None:

@@ -81,10 +81,17 @@ def test_lists_are_narrowed_by_profile_and_number(stocked: Authority) -> None:
     assert names(stocked, profile="client", state="valid") == ["orders"]
 
 
-def test_a_wildcard_in_a_name_is_itself(stocked: Authority) -> None:
+def test_a_pattern_may_begin_with_a_star(stocked: Authority) -> None:
+    assert names(stocked, "*.acme.example") == ["api.acme.example", "gateway.acme.example"]
+
+
+def test_a_wildcard_certificate_is_meant_before_the_pattern_that_its_name_is(stocked: Authority) -> None:
+    """Revoking `*.shop.example` takes back the wildcard certificate, never all hosts below shop.example."""
     stocked.issue_server("*.shop.example", now=NOW)
     stocked.issue_server("a.shop.example", now=NOW)
-    assert names(stocked, "*.shop.example") == ["*.shop.example"]
+    assert names(stocked, "*.shop.example") == ["*.shop.example", "a.shop.example"]
+    revoked = stocked.revoke("*.shop.example", every=True, now=NOW)
+    assert [record.common_name for record in revoked] == ["*.shop.example"]
 
 
 def test_show_means_the_one_in_use(stocked: Authority) -> None:

@@ -16,7 +16,7 @@ from twoway.authority.faults import (
     RootKeyOffline,
     WrongCaPassphrase,
 )
-from twoway.authority.refusals import AlreadyRevoked, ReasonUnknown
+from twoway.authority.refusals import AlreadyRevoked, NoSuchCertificate, ReasonUnknown
 from twoway.credential import FileUnwritable, certificate_pem
 from twoway.errors import UsageError
 
@@ -151,6 +151,29 @@ def test_a_revoked_issuing_ca_issues_nothing_more(authority: Authority) -> None:
         authority.root_key.revoke_issuing(now=NOW)
     authority.root_key.renew_issuing(new_key=True, now=NOW)
     assert authority.issue_client("orders", now=NOW)
+
+
+def test_a_key_is_revoked_with_every_certificate_that_it_had(authority: Authority) -> None:
+    """Whoever stole the key could go on with the certificate of before the renewal."""
+    first = authority.issuing_certificate
+    authority.root_key.renew_issuing(now=NOW)
+    second = authority.issuing_certificate
+    crl = x509.load_der_x509_crl(authority.root_key.revoke_issuing(now=NOW))
+    assert {entry.serial_number for entry in crl} == {first.serial_number, second.serial_number}
+    authority.verify_audit()
+
+
+def test_a_ca_that_was_replaced_is_revoked_by_its_serial(authority: Authority) -> None:
+    """Its key may be lost later, and its certificate is still good."""
+    first = authority.issuing_certificate
+    authority.root_key.renew_issuing(new_key=True, now=NOW)
+    serial = format(first.serial_number, "X")
+    crl = x509.load_der_x509_crl(authority.root_key.revoke_issuing(earlier=serial, now=NOW))
+    assert [entry.serial_number for entry in crl] == [first.serial_number]
+    assert authority.issue_client("orders", now=NOW)
+    with pytest.raises(NoSuchCertificate):
+        authority.root_key.revoke_issuing(earlier="ff", now=NOW)
+    authority.verify_audit()
 
 
 @pytest.mark.parametrize("reason", ["stolen", "certificateHold", "removeFromCRL"])

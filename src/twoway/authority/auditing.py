@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,8 +14,7 @@ from twoway.authority import schema, signing
 from twoway.authority.audit import START, Head, Row, checkpoint_message, verified
 from twoway.authority.faults import AuditBroken
 from twoway.authority.store import Store
-
-ISSUING_ACTS = ("issue", "sign", "renew")
+from twoway.authority.told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +50,15 @@ def rows(store: Store, *, after: int = 0, limit: int | None = None) -> Iterator[
 def verify(store: Store, root: x509.Certificate, expect: Head | None = None) -> AuditReport:
     """Read the whole log and check that it is what was written.
 
-    Checked: each row follows from the one before; each checkpoint is signed by a CA under `root` and fits its row;
-    each certificate in the store has the row that it was issued with, and the other way round; `expect`, a head
-    noted earlier, is still in it. Raises AuditBroken with the first row that does not hold. Not shown by any of
-    this: that rows after the last checkpoint which issued nothing were cut off, unless `expect` is one of them.
+    Checked: each row follows from the one before; each CRL has the checkpoint that was made with it, signed by a CA
+    under `root`; the tables say what the rows tell, and the other way round (Told); `expect`, a head noted earlier,
+    is still in it. Raises AuditBroken with the first row that does not hold. Not shown by any of this: that the whole
+    store was set back to what it was at a checkpoint, or written on differently from there, unless `expect` is later.
     """
     with store.read() as connection:
+        _check_database(connection)
         checkpoints = _checkpoints(connection, root)
-        head, issued, signed, signed_at = START, {}, 0, None
+        head, told, signed, signed_at = START, Told(), 0, None
         if expect is not None:
             checkpoints.setdefault(expect.row, []).append(("the head that was noted earlier", expect.hash))
         everything = connection.execution_options(yield_per=1000).execute(
@@ -68,20 +66,24 @@ def verify(store: Store, root: x509.Certificate, expect: Head | None = None) -> 
         )
         for row in verified(Row(*row) for row in everything):
             head = Head(row.id, row.hash)
-            for what, digest in checkpoints.pop(row.id, ()):
+            signatures = checkpoints.pop(row.id, [])
+            for what, digest in signatures:
                 if digest != row.hash:
                     raise AuditBroken(row.id, f"it differs from {what}")
                 if what == _SIGNED:
                     signed, signed_at = row.id, row.at
-            if row.act in ISSUING_ACTS:
-                issued[row.subject] = (row.id, json.loads(row.detail)["fingerprint"])
+            if row.act == "crl" and signed != row.id:
+                raise AuditBroken(row.id, "the CA's signature that was made over it is gone")
+            told.hear(row)
         if checkpoints:
             row_number = min(checkpoints)
             raise AuditBroken(
                 head.row + 1,
                 f"is missing: the log was cut off, and {checkpoints[row_number][0][0]} names row {row_number}",
             )
-        count = _check_certificates(connection, issued, head)
+        if not signed:
+            raise AuditBroken(head.row + 1, "is missing: nothing in this log was ever signed by the CA")
+        count = told.check(connection)
     return AuditReport(head.row, head, signed, signed_at, count)
 
 
@@ -108,22 +110,8 @@ def _checkpoints(connection: Connection, root: x509.Certificate) -> dict[int, li
     return found
 
 
-def _check_certificates(connection: Connection, issued: dict[str, tuple[int, str]], head: Head) -> int:
-    count = 0
-    columns = schema.certificates.c
-    query = select(columns.serial, columns.certificate).order_by(columns.id)
-    for serial, certificate in connection.execution_options(yield_per=1000).execute(query):
-        number, fingerprint = issued.pop(serial, (head.row + 1, None))
-        if fingerprint is None:
-            raise AuditBroken(
-                number, f"is missing: certificate {serial} is in the store and nothing tells of it"
-            )
-        if fingerprint != hashlib.sha256(certificate).hexdigest():
-            raise AuditBroken(
-                number, f"the certificate {serial} in the store is not the one that it tells of"
-            )
-        count += 1
-    if issued:
-        number, serial = min((number, serial) for serial, (number, _) in issued.items())
-        raise AuditBroken(number, f"certificate {serial}, which it tells of, is not in the store")
-    return count
+def _check_database(connection: Connection) -> None:
+    """A damaged index would answer that a certificate is not revoked while the table says that it is."""
+    found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+    if found != "ok":
+        raise AuditBroken(1, f"the database itself is damaged: {found}")

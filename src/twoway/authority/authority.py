@@ -38,7 +38,6 @@ from twoway.names import Names
 if TYPE_CHECKING:
     from twoway.trust import Trust
 
-
 _log = logging.getLogger("twoway.authority")
 
 
@@ -114,13 +113,17 @@ class Authority:
     ) -> Authority:
         """The authority in that directory.
 
-        `passphrase` may be a callable, asked once when an encrypted key is first needed. `root_key` is the file of
-        a root's key that is kept offline. Raises NotAnAuthority, StoreUnusable, StoreTooNew, StoreLocked.
+        `passphrase` may be a callable, asked once when an encrypted key is first needed; `root_key` the file of a
+        root's key that is offline. Raises NotAnAuthority, StoreUnusable, StoreTooNew, StoreLocked, StoreForeign.
         """
         where = directory.existing(Path(path).absolute())
         store = Store.open(where / directory.STORE, lock_wait=lock_wait)
         try:
-            return cls(where, store, passphrase, Path(root_key).absolute() if root_key is not None else None)
+            opened = cls(
+                where, store, passphrase, Path(root_key).absolute() if root_key is not None else None
+            )
+            directory.check_root(where, opened.root_certificate)
+            return opened
         except BaseException:
             store.close()
             raise

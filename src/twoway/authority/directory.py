@@ -9,7 +9,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from twoway.authority.faults import DirectoryTaken, DirectoryUnwritable, NotAnAuthority
+from cryptography import x509
+
+from twoway.authority.faults import DirectoryTaken, DirectoryUnwritable, NotAnAuthority, StoreForeign
+from twoway.credential import certificates_from_pem, fingerprint_of, read
 
 STORE = "authority.db"
 PROFILES = "profiles"
@@ -26,6 +29,15 @@ def existing(directory: Path) -> Path:
     if not (directory / STORE).is_file():
         raise NotAnAuthority(str(directory), STORE)
     return directory
+
+
+def check_root(directory: Path, root: x509.Certificate) -> None:
+    """Raise StoreForeign unless `root`, which the store names, is the one whose certificate is in the directory."""
+    beside = certificates_from_pem(
+        read(directory / ROOT_CERTIFICATE), where=str(directory / ROOT_CERTIFICATE)
+    )[0]
+    if beside != root:
+        raise StoreForeign(str(directory), fingerprint_of(beside), fingerprint_of(root))
 
 
 def check_free(directory: Path) -> None:

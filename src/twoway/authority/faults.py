@@ -41,6 +41,26 @@ class NotAnAuthority(AuthorityError):
         )
 
 
+class StoreForeign(AuthorityError):
+    """The store in the directory is that of another authority: it was exchanged, or restored to the wrong place."""
+
+    code = "authority_store_foreign"
+
+    def __init__(self, directory: str, expected: str, presented: str) -> None:
+        super().__init__(directory, expected, presented)
+        self.directory, self.expected, self.presented = directory, expected, presented
+
+    def __str__(self) -> str:
+        return (
+            f"the store in {self.directory} is another authority's: expected the root of root.pem, "
+            f"{self.expected[:16]}…, got {self.presented[:16]}…"
+        )
+
+    @property
+    def remedy(self) -> str:
+        return "bring root.pem and authority.db of the same authority together, from a backup if need be"
+
+
 class DirectoryTaken(AuthorityError):
     """A new authority was to be made where something else already is."""
 

@@ -65,6 +65,7 @@ def search(
     now: datetime.datetime,
     *,
     match: str | None = None,
+    literally: bool = False,
     state: State | None = None,
     profile: str | None = None,
     expires_before: datetime.datetime | None = None,
@@ -73,12 +74,12 @@ def search(
     """The records that fit all of what is given, oldest first.
 
     `match` is a serial, a SHA-256 fingerprint (both in hex, colons allowed), a common name or an alternative name;
-    `*` in it stands for anything, in names only.
+    `*` in it stands for anything, in names only. With `literally` it stands for itself.
     """
     query = _QUERY.order_by(_CERTIFICATES.id).limit(limit)
     moment = int(now.timestamp())
     if match is not None:
-        query = query.where(_matching(match))
+        query = query.where(_matching(match, literally))
     if state is not None:
         query = query.where(_in_state(state, moment))
     if profile is not None:
@@ -103,9 +104,9 @@ def by_certificate(
     return _record(row, int(now.timestamp()))
 
 
-def _matching(text: str) -> ColumnElement[bool]:
+def _matching(text: str, literally: bool = False) -> ColumnElement[bool]:
     names = schema.names.c
-    if "*" in text.removeprefix("*."):
+    if "*" in text and not literally:
         pattern = re.sub(r"([\[\]?])", r"[\1]", text)
         by_name = select(names.serial).where(names.value.op("GLOB")(pattern))
         return or_(_CERTIFICATES.common_name.op("GLOB")(pattern), _CERTIFICATES.serial.in_(by_name))

@@ -57,11 +57,20 @@ class Register:
             return (records.by_certificate(connection, moment_of(now), what),)
 
     def in_use(self, what: Selector, now: datetime.datetime | None = None) -> tuple[Record, ...]:
-        """Those that are valid or on hold; where none is, the last one. Raises NoSuchCertificate."""
-        found = self.find(what, now)
+        """Those that are valid or on hold; where none is, the last one. Raises NoSuchCertificate.
+
+        `*.acme.example` is first of all the certificate that has that name, and only then a pattern.
+        """
+        found = self._named(what, now) or self.find(what, now)
         if not found:
             raise NoSuchCertificate(_told(what))
         return tuple(record for record in found if record.state in ("valid", "held")) or found[-1:]
+
+    def _named(self, what: Selector, now: datetime.datetime | None) -> tuple[Record, ...]:
+        if not isinstance(what, str):
+            return ()
+        with self._store.read() as connection:
+            return records.search(connection, moment_of(now), match=what, literally=True)
 
     def one(self, what: Selector, now: datetime.datetime | None = None) -> Record:
         """The one that is meant. Raises NoSuchCertificate and SelectorAmbiguous."""

@@ -10,7 +10,8 @@ import datetime
 import os
 from pathlib import Path
 
-from sqlalchemy import insert, update
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import and_, insert, select, update
 
 from twoway.authority import directory as files
 from twoway.authority import keys, schema
@@ -21,7 +22,7 @@ from twoway.authority.faults import DirectoryUnwritable, IssuerUnfit, RootKeyOff
 from twoway.authority.founding import issuer_row, subordinate
 from twoway.authority.issuance import after_days
 from twoway.authority.publishing import Publishing
-from twoway.authority.refusals import AlreadyRevoked, ReasonUnknown
+from twoway.authority.refusals import AlreadyRevoked, NoSuchCertificate, ReasonUnknown
 from twoway.authority.signing import Signer
 from twoway.authority.store import Store
 from twoway.authority.transaction import Transaction
@@ -110,18 +111,26 @@ class RootKey:
         self._publishing.publish(self._cas.issuing, self._cas.signer(self._cas.issuing), moment)
         return self._cas.issuing
 
-    def revoke_issuing(self, reason: str = "cACompromise", *, now: datetime.datetime | None = None) -> bytes:
+    def revoke_issuing(
+        self,
+        reason: str = "cACompromise",
+        *,
+        earlier: str | None = None,
+        now: datetime.datetime | None = None,
+    ) -> bytes:
         """Revoke the issuing CA, and with it everything that it issued; the root's new CRL as DER.
 
-        It issues nothing afterwards: go on with `renew_issuing(new_key=True)`. Raises RootKeyOffline, ReasonUnknown,
-        AlreadyRevoked.
+        Every certificate that its key ever had is revoked: whoever has the key could show any of them. It issues
+        nothing afterwards: go on with `renew_issuing(new_key=True)`. `earlier` is the serial of a CA that was
+        replaced by a new key and is meant instead. Raises RootKeyOffline, ReasonUnknown, AlreadyRevoked,
+        NoSuchCertificate.
         """
         moment = now or datetime.datetime.now(datetime.UTC)
         if reason not in REASONS or reason in ("certificateHold", "removeFromCRL"):
             raise ReasonUnknown(
                 reason, tuple(r for r in REASONS if r not in ("certificateHold", "removeFromCRL"))
             )
-        root, ca = self._cas.root, self._cas.issuing
+        root, ca = self._cas.root, self._meant(earlier)
         if ca.revoked_at is not None:
             at = datetime.datetime.fromtimestamp(ca.revoked_at, datetime.UTC)
             raise AlreadyRevoked(ca.serial, at, ca.reason or "unspecified")
@@ -130,15 +139,26 @@ class RootKey:
 
         def work(transaction: Transaction) -> None:
             values = {"revoked_at": int(moment.timestamp()), "reason": reason}
-            transaction.execute(update(issuers).where(issuers.c.id == ca.id).values(**values))
-            transaction.execute(
-                update(issuers).where(issuers.c.id == root.id).values(changes=issuers.c.changes + 1)
-            )
-            transaction.record("revoke-issuing", ca.serial, actor=self._actor, at=moment, reason=reason)
+            same_key = and_(issuers.c.key_file == ca.key_file, issuers.c.parent == ca.parent)
+            for serial in transaction.read(select(issuers.c.serial).where(same_key)).scalars().all():
+                transaction.execute(update(issuers).where(issuers.c.serial == serial).values(**values))
+                transaction.execute(
+                    update(issuers).where(issuers.c.id == root.id).values(changes=issuers.c.changes + 1)
+                )
+                transaction.record("revoke-issuing", serial, actor=self._actor, at=moment, reason=reason)
 
         self._store.write(work)
         self._cas.reload()
         return self._publishing.publish(root, signer, moment)
+
+    def _meant(self, serial: str | None) -> Ca:
+        if serial is None:
+            return self._cas.issuing
+        bare = serial.replace(":", "").lower().removeprefix("0x").lstrip("0")
+        for ca in self._cas.all:
+            if ca.role == "issuing" and ca.serial == bare:
+                return ca
+        raise NoSuchCertificate(serial)
 
     def _extend(self, old: Ca, renewed: Signer, moment: datetime.datetime) -> None:
         row = issuer_row(renewed, role="issuing", parent=old.parent, key_file=old.key_file)
@@ -147,6 +167,8 @@ class RootKey:
 
         def work(transaction: Transaction) -> None:
             transaction.execute(update(issuers).where(issuers.c.id == old.id).values(**values))
+            # The old certificate is good until its end, and has to be revoked with the key: it is kept as well.
+            transaction.execute(insert(issuers).values(**_renewed_row(old)))
             self._say_renewed(transaction, renewed, "same", moment)
 
         self._store.write(work)
@@ -177,3 +199,17 @@ class RootKey:
         moment = now or datetime.datetime.now(datetime.UTC)
         name = self._cas.root.name
         self._store.write(lambda transaction: transaction.record(act, name, actor=self._actor, at=moment))
+
+
+def _renewed_row(old: Ca) -> dict[str, object]:
+    return {
+        "role": "renewed",
+        "parent": old.parent,
+        "serial": old.serial,
+        "certificate": old.certificate.public_bytes(Encoding.DER),
+        "key_file": old.key_file,
+        "not_after": int(old.not_after.timestamp()),
+        "current": False,
+        "changes": 0,
+        "crl_number": 0,
+    }

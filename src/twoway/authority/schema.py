@@ -23,12 +23,13 @@ VERSION = "0001"
 
 metadata = MetaData()
 
-# The authority's own certificates. The root's `parent` is itself.
+# The authority's own certificates. The root's `parent` is itself. A CA is its key: an issuing CA that is renewed with
+# the same key keeps its row, and its earlier certificate goes into a row of its own that is `renewed`.
 issuers = Table(
     "issuers",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("role", Text, nullable=False),  # root | issuing
+    Column("role", Text, nullable=False),  # root | issuing | renewed
     Column("parent", Integer, nullable=False),
     Column("serial", Text, nullable=False, unique=True),
     Column("certificate", LargeBinary, nullable=False),

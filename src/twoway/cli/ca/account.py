@@ -55,6 +55,6 @@ def audit(authority: Authority, verify: bool, expect: str | None, after: int, js
             "rows": f"{report.rows}, each following from the one before",
             "signed": f"up to row {report.signed}, by the CA" if report.signed else "none",
             "certificates": f"{report.certificates}, each with its row",
-            "head": report.head,
+            "head": str(report.head),
         }
     )

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     "certificateHold, removeFromCRL (lifts a hold), …  [default: unspecified]",
 )
 @click.option("--all", "every", is_flag=True, help="Every certificate in use that has this name.")
-@click.option("--issuing", is_flag=True, help="The issuing CA itself, and with it all it issued.")
+@click.option(
+    "--issuing",
+    is_flag=True,
+    help="The issuing CA itself, and with it all it issued; with a serial one that was replaced.",
+)
 @root_key_option
 @json_option
 @with_authority
@@ -31,11 +35,11 @@ def revoke(
     authority: Authority, certificate: str | None, reason: str | None, every: bool, issuing: bool, json: bool
 ) -> None:
     """Revoke CERTIFICATE: a name, serial or fingerprint. Those who check get to know it by the next CRL."""
-    if (certificate is None) is not issuing:
-        raise UsageError("revoke one thing: a certificate or the issuing CA", "give CERTIFICATE or --issuing")
+    if certificate is None and not issuing:
+        raise UsageError("nothing to revoke was named", "give CERTIFICATE or --issuing")
     if issuing:
-        serial = format(authority.issuing_certificate.serial_number, "x")
-        authority.root_key.revoke_issuing(reason or "cACompromise")
+        serial = certificate or format(authority.issuing_certificate.serial_number, "x")
+        authority.root_key.revoke_issuing(reason or "cACompromise", earlier=certificate)
         emit({"revoked": [serial]} if json else f"revoked the issuing CA {serial}", json=json)
     else:
         revoked = authority.revoke(certificate or "", reason or "unspecified", every=every)
