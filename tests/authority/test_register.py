@@ -120,7 +120,7 @@ def test_looking_up_by_name_uses_the_indexes(stocked: Authority) -> None:
     """Otherwise 100,000 certificates make every revocation slow."""
     from twoway.authority import records
 
-    with stocked._store.read() as connection:
+    with stocked.store.read() as connection:
         query = records._QUERY.where(records._matching("orders"))
         text = str(query.compile(connection.engine, compile_kwargs={"literal_binds": True}))
         plan = [str(row[3]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
