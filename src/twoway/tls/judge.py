@@ -42,28 +42,20 @@ handshakes: weakref.WeakValueDictionary[Any, Session] = weakref.WeakValueDiction
 
 _REFUSED, _ACCEPTED = 0, 1
 _SSL_INDEX = lib.SSL_get_ex_data_X509_STORE_CTX_idx()
-# Making two tickets costs a tenth of a handshake, and most programs never come back with one: whoever has been
-# given some and has used none gets them in one handshake of sixteen only.
-_FIRST_TICKETS, _ONE_IN = 4, 16
 
 
 class Path:
     """A chain that OpenSSL verified in this generation, leaf to anchor, and what is known about it.
 
     `allowed_by` is the policy that has said yes to this leaf; what another one says is another question.
-    `handshakes` counts the full ones, `returned` says whether any ticket of this leaf has ever been used.
     """
 
-    __slots__ = (
-        "_accepted", "_begins", "_ends", "_trust", "allowed_by", "certificates", "facts", "handshakes", "returned",
-    )  # fmt: skip
+    __slots__ = ("_accepted", "_begins", "_ends", "_trust", "allowed_by", "certificates", "facts")
 
     def __init__(self, certificates: Chain) -> None:
         self.certificates = certificates
         self.facts: dict[str, tuple[str, ...]] | None = None
         self.allowed_by: Policy | None = None
-        self.handshakes = 0
-        self.returned = False
         self._accepted: VerifiedChain | None = None
         self._trust: Trust | None = None
         self._begins = self._ends = datetime.min.replace(tzinfo=UTC)
@@ -78,12 +70,6 @@ class Path:
         elif trust.checks_revocation:
             return accept_current(self.certificates, trust, purpose=purpose, now=now)
         return self._accepted
-
-    def wants_tickets(self) -> bool:
-        """Whether a full handshake should end with tickets: count it, and ask once in each."""
-        self.handshakes = count = self.handshakes + 1
-        return self.returned or count <= _FIRST_TICKETS or not count % _ONE_IN
-
 
 class ChainCache:
     """Paths that verified in this generation, so that a certificate is parsed once; bounded, thread-safe.
@@ -152,8 +138,6 @@ def on_verify(accepted: int, store_context: Any) -> int:
             _refuse(session, _explained(session, error, depth, chain), chain, ssl)
             return _REFUSED
         session.judge(path)
-        if session.context.role == "server" and not path.wants_tickets():
-            lib.SSL_set_options(ssl, lib.SSL_OP_NO_TICKET)
     except TwowayError as fault:
         _refuse(session, fault, path.certificates if path is not None else (), ssl)
         lib.X509_STORE_CTX_set_error(store_context, _verify_error(fault))
@@ -213,7 +197,6 @@ def _judge_resumed(session: Session, ssl: Any) -> None:
     finally:
         lib.X509_free(pointer)
     session.judge(path)
-    path.returned = True
 
 
 def _explained(session: Session, error: int, depth: int, chain: Chain) -> PeerUntrusted:
