@@ -28,7 +28,7 @@ from twoway.wire.peek import NeedMore, server_name_of
 if TYPE_CHECKING:
     from twoway.gateway.frontend import Frontend
 
-_RECEIVE = 65536
+_RECEIVE = 16384  # a flight of a handshake; a larger buffer would cost a trip to the allocator's slow path
 _MAX_DRAINED = 1 << 20
 
 

@@ -11,6 +11,7 @@ from twoway.tls.library import ffi
 from twoway.tls.socketed import NOTHING_YET, SocketSession
 
 BUFFER_SIZE = 65536
+_RECEIVE = 16384
 _LINGER_NONE = struct.pack("ii", 1, 0)
 
 # One buffer a process: what is read is handed on or copied before the next read.
@@ -105,7 +106,7 @@ class TlsEnd(PlainEnd):
             if not session.in_memory:
                 return self.read()
         try:
-            arrived = self.sock.recv(BUFFER_SIZE)
+            arrived = self.sock.recv(_RECEIVE)
         except BlockingIOError:
             return None
         if not arrived:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -285,6 +286,7 @@ def run(options: GatewayOptions, *, journal: Journal | None = None) -> None:
     if options.workers == 1:
         gateway = Gateway(options, journal=journal, materials=materials)
         with gateway.handled_signals():
+            keep_what_is_loaded()
             gateway.run(lambda: announce(journal, gateway.frontends))
         return
     reserved = [bind(one, share=True) for one in options.listeners]
@@ -293,6 +295,7 @@ def run(options: GatewayOptions, *, journal: Journal | None = None) -> None:
         mine = [_own(one, sock) for one, sock in zip(options.listeners, reserved, strict=True)]
         gateway = Gateway(options, journal=journal, materials=materials, sockets=mine)
         with gateway.handled_signals():
+            keep_what_is_loaded()
             gateway.run(lambda: announce(journal, gateway.frontends))
 
     try:
@@ -301,6 +304,12 @@ def run(options: GatewayOptions, *, journal: Journal | None = None) -> None:
         for one in options.listeners:
             if one.listen.path:
                 Path(one.listen.path).unlink(missing_ok=True)
+
+
+def keep_what_is_loaded() -> None:
+    """Spare the collector what stays for good: it need not walk it again under load."""
+    gc.collect()
+    gc.freeze()
 
 
 def _own(options: ListenerOptions, reserved: socket.socket) -> socket.socket:
