@@ -71,6 +71,7 @@ class Path:
             return accept_current(self.certificates, trust, purpose=purpose, now=now)
         return self._accepted
 
+
 class ChainCache:
     """Paths that verified in this generation, so that a certificate is parsed once; bounded, thread-safe.
 
