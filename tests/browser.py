@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -51,6 +52,14 @@ class Browser:
     def open(self, page: Path) -> None:
         self._do("/url", {"url": page.resolve().as_uri()})
 
+    def opened(self, url: str) -> str:
+        """The words of the page at this address, or of the error that stands in its place."""
+        try:
+            self._do("/url", {"url": url})
+        except AssertionError as error:
+            return str(error)
+        return str(self.run("return document.documentElement.innerText"))
+
     def run(self, script: str, *arguments: object) -> Any:
         """The value that `script` returns; a promise is waited for."""
         return self._do("/execute/sync", {"script": script, "args": list(arguments)})
@@ -80,11 +89,15 @@ class Browser:
 
 
 @contextmanager
-def browser(chromedriver: str) -> Iterator[Browser]:
-    """A browser of its own profile; both it and its driver are gone afterwards."""
+def browser(chromedriver: str, *, home: Path | None = None) -> Iterator[Browser]:
+    """A browser of its own profile; both it and its driver are gone afterwards. It believes whom `home` believes."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         driver = subprocess.Popen(
-            [chromedriver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [chromedriver, "--port=0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | ({"HOME": str(home)} if home is not None else {}),
         )
         try:
             assert driver.stdout is not None

@@ -19,8 +19,14 @@ from twoway.wire.events import WireMessage
 SECONDS = 40.0
 Command = Callable[[int, Path], list[str]]
 
-_NODE = "require('https').get(process.argv[1]).on('error', (e) => console.log(e.message))"
-_PYTHON = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1])"
+_NODE = "require('https').get(process.argv[1], (answer) => answer.pipe(process.stdout))"
+_PYTHON = """
+import sys, urllib.request, urllib.error
+try:
+    print(urllib.request.urlopen(sys.argv[1]).read())
+except urllib.error.HTTPError as error:
+    print(error, error.read())
+"""
 
 
 def url(port: int) -> str:
@@ -115,3 +121,16 @@ def _started(command: list[str], place: Path) -> Iterator[None]:
         finally:
             process.terminate()
             ended(process)
+
+
+def said_by(name: str, address: str, place: Path) -> str:
+    """What this program prints when it is sent to an address of its own choice, http:// too."""
+    if name == "go":
+        command = [str(go_server()), "call", address, "-", "-"]
+    else:
+        command = [*CALLERS[name](0, place)[:-1], address]
+        command = [word.replace("require('https')", "require('http')") for word in command]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=SECONDS, env=environment(), stdin=subprocess.DEVNULL
+    )
+    return done.stdout + done.stderr

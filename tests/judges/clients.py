@@ -6,13 +6,15 @@ import contextlib
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tests.conftest import judge
-from tests.judges.speaking import Program, Said, environment, program
+from tests.conftest import asset, judge
+from tests.doctor.servers import go_server
+from tests.judges.speaking import PROGRAMS, Program, Said, environment, program
 from twoway.tls.alerts import NAMES
 
 REQUEST = b"GET /whoami HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -100,6 +102,22 @@ def gnutls(port: int, version: str, identity: Path | None, trust: Path, *, insis
     return _answer(*_run([*command, "127.0.0.1"], REQUEST))
 
 
+def go(port: int, version: str, identity: Path | None, trust: Path, *, insist: bool = True) -> Answer:
+    """net/http with its own choice of versions."""
+    out, err = _run([go_server(), "call", f"https://localhost:{port}/whoami", trust, identity or "-"])
+    head, _, body = out.partition("\n")
+    return Answer(body if head.startswith("200") else None, f"{out}\n{err}")
+
+
+def rustls(port: int, version: str, identity: Path | None, trust: Path, *, insist: bool = True) -> Answer:
+    """reqwest on rustls, from Python, with its own choice of versions."""
+    asset("rustls", "pyreqwest", "__init__.py")
+    command = [sys.executable, PROGRAMS / "rustls_call.py", f"https://localhost:{port}/whoami"]
+    out, err = _run([*command, trust, identity or "-"])
+    head, _, body = out.partition("\n")
+    return Answer(body if head == "answered" else None, f"{out}\n{err}")
+
+
 def _answer(out: str, err: str) -> Answer:
     _, found, body = out.partition("\r\n\r\n")
     return Answer(body if found else None, f"{out}\n{err}")
@@ -124,7 +142,7 @@ def spoken(started: Program) -> Call:
 @contextlib.contextmanager
 def client(name: str, place: Path) -> Iterator[Call]:
     """The foreign client of this name, for as long as the block lasts."""
-    alone: dict[str, Call] = {"openssl": openssl, "curl": curl, "gnutls": gnutls}
+    alone: dict[str, Call] = {"openssl": openssl, "curl": curl, "gnutls": gnutls, "go": go, "rustls": rustls}
     if name in alone:
         yield alone[name]
     else:

@@ -16,7 +16,7 @@ if identity != "-":
     builder = builder.identity_pem((own / "cert.pem").read_bytes() + (own / "key.pem").read_bytes())
 try:
     with builder.build() as client:
-        print(client.get(url).build().send().text())
+        print("answered", client.get(url).build().send().text(), sep="\n")
 except Exception as error:
     while error is not None:
         print(f"{type(error).__name__}: {error}", getattr(error, "details", ""))

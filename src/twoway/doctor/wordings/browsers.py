@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from twoway.doctor.wordings.causes import (
     BAD,
+    CUT,
     EXPIRED,
     HANDSHAKE,
     NAMES,
-    PLAIN,
     PURPOSE,
     REQUIRED,
     UNKNOWN,
@@ -52,6 +52,14 @@ ROWS: tuple[Wording, ...] = (
         ("protocol_version_mismatch", "cipher_mismatch"),
     ),
     Wording("Chrome", "ERR_SSL_PROTOCOL_ERROR", "own", ("plain_http", "not_tls", "handshake_failed")),
+    Wording("Chrome", "ERR_(EMPTY_RESPONSE|CONNECTION_(RESET|CLOSED))", "refused", (*CUT, "plain_http")),
+    Wording("Chrome", "ERR_INVALID_HTTP_RESPONSE", "own", ("plain_http", "not_tls")),
+    Wording(
+        "Firefox",
+        "PR_(CONNECT_RESET|END_OF_FILE)_ERROR|about:neterror\\?e=netReset",
+        "refused",
+        (*CUT, "plain_http"),
+    ),
     Wording("Chrome", "ERR_SSL_UNRECOGNIZED_NAME_ALERT", "refused", ("wrong_virtual_host",)),
     Wording("Firefox", "SSL_ERROR_RX_CERTIFICATE_REQUIRED_ALERT", "refused", REQUIRED),
     Wording("Firefox", "SSL_ERROR_BAD_CERT_ALERT", "refused", BAD),
@@ -72,7 +80,6 @@ ROWS: tuple[Wording, ...] = (
     Wording("Firefox", "SEC_ERROR_INADEQUATE_(CERT_TYPE|KEY_USAGE)", "refuses", PURPOSE),
     Wording("Firefox", "SEC_ERROR_REVOKED_CERTIFICATE", "refuses", ("certificate_revoked",)),
     Wording("Firefox", "MOZILLA_PKIX_ERROR_SELF_SIGNED_CERT", "refuses", ("self_signed",)),
-    Wording("Firefox", "SSL_ERROR_RX_RECORD_TOO_LONG", "own", PLAIN),
     Wording(
         "Firefox",
         "SSL_ERROR_UNSUPPORTED_VERSION|SSL_ERROR_PROTOCOL_VERSION_ALERT",

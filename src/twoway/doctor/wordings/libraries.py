@@ -1,8 +1,8 @@
-"""The words of libraries, proxies, curl and Python."""
+"""The words of libraries, Envoy, curl and Python."""
 
 from __future__ import annotations
 
-from twoway.doctor.wordings.causes import CUT, KEYS, NAMES, PLAIN, PURPOSE, REQUIRED, SEALED, Wording
+from twoway.doctor.wordings.causes import CUT, KEYS, NAMES, PURPOSE, REQUIRED, SEALED, Wording
 
 ROWS: tuple[Wording, ...] = (
     # GnuTLS
@@ -30,7 +30,6 @@ ROWS: tuple[Wording, ...] = (
     Wording("GnuTLS", "The certificate chain does not match the intended purpose", "refuses", PURPOSE),
     Wording("GnuTLS", "No certificate was found|Certificate is required", "refused", REQUIRED),
     Wording("GnuTLS", "The TLS connection was non-properly terminated", "refused", CUT),
-    Wording("GnuTLS", "An unexpected TLS packet was received", "own", PLAIN),
     Wording("GnuTLS", "A TLS fatal alert has been received|Received alert \\[\\d+\\]", "refused", ()),
     # rustls, .NET, proxies
     Wording(
@@ -53,8 +52,8 @@ ROWS: tuple[Wording, ...] = (
         ("wrong_purpose", "self_signed"),
     ),
     Wording("rustls", "NoCertificatesPresented|peer sent no certificates", "own", REQUIRED),
-    Wording("rustls", "received fatal alert: ", "refused", ()),
-    Wording("rustls", "InvalidContentType|received corrupt message", "own", PLAIN),
+    Wording("rustls", "(?-i:received fatal alert: )", "refused", ()),
+    Wording("rustls", "keys may not be consistent|InconsistentKeys|KeyMismatch", "own", KEYS),
     Wording(".NET", "RemoteCertificateNameMismatch", "refuses", NAMES),
     Wording(
         ".NET",
@@ -78,20 +77,7 @@ ROWS: tuple[Wording, ...] = (
         "refuses",
         ("unknown_authority", "certificate_expired", "missing_intermediate"),
     ),
-    Wording("Envoy", "PEER_DID_NOT_RETURN_A_CERTIFICATE", "own", REQUIRED),
-    Wording(
-        "HAProxy",
-        "SSL client CA chain cannot be verified",
-        "own",
-        ("unknown_authority", "missing_intermediate"),
-    ),
-    Wording(
-        "HAProxy",
-        "SSL client certificate not trusted",
-        "own",
-        ("unknown_authority", "certificate_expired", "certificate_revoked"),
-    ),
-    Wording("HAProxy", "peer did not return a certificate", "own", REQUIRED),
+    Wording("Envoy", "TLS_error:.*PEER_DID_NOT_RETURN_A_CERTIFICATE", "own", REQUIRED),
     # curl in its own words
     Wording(
         "curl",
@@ -114,7 +100,7 @@ ROWS: tuple[Wording, ...] = (
         "curl",
         "\\(52\\) Empty reply from server|\\(56\\).*(reset|Recv failure)",
         "refused",
-        ("closed_silently", "certificate_required", "connection_cut"),
+        ("closed_silently", "certificate_required", "connection_cut", "plain_http"),
     ),
     Wording(
         "curl",
@@ -123,7 +109,7 @@ ROWS: tuple[Wording, ...] = (
         CUT,
     ),
     # Python and what stands on it
-    Wording("Python", "KEY_VALUES_MISMATCH|key values mismatch", "own", KEYS),
+    Wording("any", "KEY_VALUES_MISMATCH|key values mismatch", "own", KEYS),
     Wording(
         "Python",
         "Hostname mismatch, certificate is not valid for|doesn't match|IP address mismatch, certificate is not valid for",
@@ -138,16 +124,9 @@ ROWS: tuple[Wording, ...] = (
         ("not_pem", "swapped", "wrong_passphrase", "file_empty"),
     ),
     Wording(
-        "Python",
-        "WRONG_VERSION_NUMBER|wrong version number|RECORD_LAYER_FAILURE|packet length too long",
-        "own",
-        PLAIN,
-    ),
-    Wording("Python", "\\bHTTP_REQUEST\\b|http request\\b", "own", ("plain_http",)),
-    Wording(
         "Python", "UNSAFE_LEGACY_RENEGOTIATION_DISABLED", "own", ("protocol_version_mismatch", "middlebox")
     ),
-    Wording("Python", "PEER_DID_NOT_RETURN_A_CERTIFICATE|peer did not return a certificate", "own", REQUIRED),
+    Wording("any", "PEER_DID_NOT_RETURN_A_CERTIFICATE|peer did not return a certificate", "own", REQUIRED),
     Wording("Python", "NO_SHARED_CIPHER|no shared cipher", "own", ("cipher_mismatch",)),
     Wording(
         "Python",
@@ -171,7 +150,7 @@ ROWS: tuple[Wording, ...] = (
         "Python",
         "Server disconnected without sending a response|RemoteDisconnected|ServerDisconnectedError",
         "refused",
-        ("closed_silently", "certificate_required", "unknown_authority", "connection_cut"),
+        ("closed_silently", "certificate_required", "unknown_authority", "connection_cut", "plain_http"),
     ),
     Wording(
         "Python",
@@ -190,9 +169,15 @@ ROWS: tuple[Wording, ...] = (
     Wording("any", "bad decrypt|bad password read|Could not deserialize key data", "own", SEALED),
     Wording(
         "any",
-        "Connection reset by peer|Broken pipe",
+        "Connection reset by peer|SocketException: Connection reset|Broken pipe",
         "refused",
-        ("connection_cut", "closed_silently", "certificate_required", "unknown_authority"),
+        ("connection_cut", "closed_silently", "certificate_required", "unknown_authority", "plain_http"),
+    ),
+    Wording(
+        "any",
+        "HTTP Error 400|HTTP response code: 400",
+        "refused",
+        ("refused_at_http", "certificate_required", "plain_http"),
     ),
     Wording(
         "any",

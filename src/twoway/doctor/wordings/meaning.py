@@ -25,7 +25,7 @@ _ALERT = re.compile(
     re.I,
 )
 _VERIFY_FAILED = re.compile(
-    r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|verify error|verify return|SSL certificate problem",
+    r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|verify error|SSL certificate problem",
     re.I,
 )
 # GnuTLS: "Received alert [48]"; OpenSSL: "SSL alert number 116".
@@ -33,6 +33,7 @@ _NUMBER = re.compile(r"alert (?:\[|number )(\d{1,3})")
 # A server's own log: these are functions of OpenSSL that read what a client has sent.
 _SERVERS_LOG = re.compile(
     r"statem_srvr|tls_process_client_certificate|tls_process_client_hello|TLS handshake error from"
+    r"|checkClientCerts|checkClientTrusted|permit use for TLS client authentication"
 )
 _PROGRAMS: tuple[tuple[str, str], ...] = (
     ("Go", r"remote error: tls|x509: |tls: "),
@@ -80,6 +81,8 @@ def _finding(row: Wording, code: str, shown: str, number: int, of_server: bool) 
         if known.blame in ("client", "server", "network", "config")
         else _blame(row.speaker, known.blame, of_server)
     )
+    if row.speaker == "own" and row.program in _ONLY_SERVERS and code in _OF_FILES:
+        blame = "server"  # the files that it could not load are its own
     probe = _FILES if code in _OF_FILES else _PROBE
     return found(
         code,
@@ -143,6 +146,7 @@ def _program(text: str) -> str:
     return next((name for name, pattern in _PROGRAMS if re.search(pattern, text)), "")
 
 
+_ONLY_SERVERS = frozenset({"nginx", "HAProxy", "Envoy"})
 _OF_FILES = frozenset(
     {"key_mismatch", "key_encrypted", "wrong_passphrase", "not_pem", "file_missing", "file_empty", "swapped"}
 )

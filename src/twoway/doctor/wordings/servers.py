@@ -1,4 +1,4 @@
-"""The words of nginx, Java, Go and Node."""
+"""The words of nginx, HAProxy, Java, Go and Node."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from twoway.doctor.wordings.causes import (
     KEYS,
     LOCAL_ISSUER,
     NAMES,
-    PLAIN,
     PURPOSE,
     REQUIRED,
     SEALED,
@@ -37,7 +36,13 @@ ROWS: tuple[Wording, ...] = (
         ("self_signed", "unknown_authority"),
     ),
     Wording("nginx", "client SSL certificate verify error: \\(23:", "own", ("certificate_revoked",)),
-    Wording("nginx", "client SSL certificate verify error: \\(3:", "own", ("crl_missing",)),
+    # With a CRL for its own authorities only, nginx says so of everybody else's certificates.
+    Wording(
+        "nginx",
+        "client SSL certificate verify error: \\(3:",
+        "own",
+        ("crl_missing", "unknown_authority", "crl_wrong_issuer"),
+    ),
     Wording("nginx", "client SSL certificate verify error: \\(12:", "own", ("crl_stale",)),
     Wording("nginx", "client SSL certificate verify error: \\(26:", "own", PURPOSE),
     Wording(
@@ -58,14 +63,35 @@ ROWS: tuple[Wording, ...] = (
             "refused_at_http",
         ),
     ),
-    Wording("nginx", "The plain HTTP request was sent to HTTPS port", "refused", ("plain_http",)),
-    Wording("nginx", "key values mismatch", "own", KEYS),
+    Wording("nginx", "SSL_CTX_use_PrivateKey.*key values mismatch", "own", KEYS),
+    # HAProxy: its log and what it says of its configuration
+    Wording(
+        "HAProxy",
+        "SSL client CA chain cannot be verified",
+        "own",
+        ("unknown_authority", "missing_intermediate", "intermediate_expired"),
+    ),
+    Wording(
+        "HAProxy",
+        "SSL client certificate not trusted",
+        "own",
+        ("certificate_expired", "certificate_revoked", "unknown_authority", "wrong_purpose"),
+    ),
+    Wording(
+        "HAProxy",
+        "\\S+/\\S+: SSL handshake failure",
+        "own",
+        ("certificate_required", "plain_http", "cipher_mismatch", "protocol_version_mismatch"),
+    ),
+    Wording("HAProxy", "Connection closed during SSL handshake", "refused", CUT),
+    Wording("HAProxy", "inconsistencies between private key and certificate", "own", KEYS),
     # Java
+    # Java looks for a path of valid certificates only: an expired one is no path at all.
     Wording(
         "Java",
-        "PKIX path building failed.*unable to find valid certification path|unable to find valid certification path",
+        "unable to find valid certification path",
         "refuses",
-        ("unknown_authority", "missing_intermediate", "no_anchors"),
+        ("unknown_authority", "missing_intermediate", "no_anchors", "certificate_expired"),
     ),
     Wording(
         "Java",
@@ -104,9 +130,14 @@ ROWS: tuple[Wording, ...] = (
     ),
     Wording("Java", "Invalid keystore format", "own", ("not_pem", "wrong_passphrase")),
     Wording("Java", "Empty (client|server) certificate chain|null cert chain", "own", REQUIRED),
-    Wording("Java", "Received fatal alert: ", "refused", ()),  # with an alert's name behind it
+    Wording(
+        "Java",
+        "PKIX path validation failed.*validity check failed",
+        "refuses",
+        ("certificate_expired", "certificate_not_yet_valid", "intermediate_expired", "clock_skew"),
+    ),
+    Wording("Java", "(?-i:Received fatal alert: )", "refused", ()),  # with an alert's name behind it
     Wording("Java", "No appropriate protocol|Server chose TLS", "own", ("protocol_version_mismatch",)),
-    Wording("Java", "Unsupported or unrecognized SSL message", "own", PLAIN),
     Wording("Java", "Remote host (closed connection|terminated the handshake)", "refused", CUT),
     # Go
     Wording(
@@ -162,18 +193,6 @@ ROWS: tuple[Wording, ...] = (
     ),
     Wording("Go", "tls: private key does not match public key", "own", KEYS),
     Wording("Go", "tls: failed to find any PEM data", "own", ("not_pem", "file_empty", "swapped")),
-    Wording(
-        "Go",
-        "tls: first record does not look like a TLS handshake|server gave HTTP response to HTTPS client",
-        "own",
-        PLAIN,
-    ),
-    Wording(
-        "Go",
-        "http: server gave HTTP response|client sent an HTTP request to an HTTPS server",
-        "own",
-        ("plain_http",),
-    ),
     Wording("Go", "TLS handshake error from .*: EOF", "refused", CUT),
     Wording("Go", "remote error: tls: ", "refused", ()),
     Wording(
@@ -220,7 +239,6 @@ ROWS: tuple[Wording, ...] = (
         "Node",
         "socket hang up|ECONNRESET",
         "refused",
-        ("closed_silently", "certificate_required", "connection_cut"),
+        ("closed_silently", "certificate_required", "unknown_authority", "connection_cut", "plain_http"),
     ),
-    Wording("Node", "ERR_SSL_WRONG_VERSION_NUMBER|EPROTO.*wrong version number", "own", PLAIN),
 )

@@ -7,7 +7,7 @@ the first row that matches wins, so what is more precise stands above.
 
 from __future__ import annotations
 
-from twoway.doctor.wordings import browsers, libraries, servers
+from twoway.doctor.wordings import browsers, libraries, plaintext, servers
 from twoway.doctor.wordings.causes import (
     BAD,
     EXPIRED,
@@ -27,10 +27,10 @@ _OPENSSL_ALERTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("certificate[ _]?expired|expired[ _]?certificate", EXPIRED),
     ("certificate[ _]?revoked|revoked[ _]?certificate", ("certificate_revoked",)),
     ("unsupported[ _]?certificate", PURPOSE),
-    ("certificate[ _]?unknown", UNKNOWN),
+    ("certificate[ _]?unknown|unknown[ _]?certificate(?! authority)", UNKNOWN),
     ("bad[ _]?certificate", BAD),
     ("access[ _]?denied", ("not_allowed",)),
-    ("decrypt[ _]?error", ("key_mismatch", "bad_signature")),
+    ("decrypt[ _]?error|error decrypting message", ("key_mismatch", "bad_signature")),
     ("protocol[ _]?version", ("protocol_version_mismatch",)),
     ("insufficient[ _]?security", ("cipher_mismatch", "weak_algorithm")),
     ("no[ _]?application[ _]?protocol", ("alpn_mismatch",)),
@@ -72,7 +72,7 @@ _VERIFY: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Authority and subject key identifier mismatch", ("key_identifier_mismatch", "rekeyed_authority")),
 )
 
-ROWS: tuple[Wording, ...] = (*servers.ROWS, *browsers.ROWS, *libraries.ROWS)
+ROWS: tuple[Wording, ...] = (*plaintext.ROWS, *servers.ROWS, *browsers.ROWS, *libraries.ROWS)
 
 ALERTS = _OPENSSL_ALERTS
 VERIFY = _VERIFY
