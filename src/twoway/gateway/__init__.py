@@ -2,4 +2,4 @@
 
 from twoway.gateway.options import GatewayOptions as GatewayOptions
 from twoway.gateway.running import Gateway as Gateway
-from twoway.gateway.running import run as run
+from twoway.gateway.starting import run as run

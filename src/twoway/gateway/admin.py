@@ -1,7 +1,4 @@
-"""The admin socket: a UNIX socket of the owner alone; one JSON object a line in, one a line out.
-
-{"do": "status"} · {"do": "connections"} · {"do": "cut", "listener": NAME, "number": N} · {"do": "reload"} · {"do": "drain"}
-"""
+"""The admin socket: a UNIX socket of the owner alone; one JSON object a line in, one a line out (see desk.py)."""
 
 from __future__ import annotations
 
@@ -10,14 +7,11 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twoway.errors import ConfigError
-from twoway.gateway.faults import OutlivedLimit
-from twoway.gateway.loop import READ, WRITE
-
-if TYPE_CHECKING:
-    from twoway.gateway.running import Gateway
+from twoway.gateway.desk import BadRequest, Desk, read_request
+from twoway.gateway.loop import READ, WRITE, Loop
 
 _MAX_LINE = 65536
 _MAX_CLIENTS = 16
@@ -40,37 +34,69 @@ class AdminUnreachable(ConfigError):
         return "start the gateway with --admin PATH, as the same user, and pass the same path"
 
 
-class Admin:
-    """Answers on the gateway's own loop; who may open the socket may do everything here."""
+class GatewaySaidNo(ConfigError):
+    """A running gateway did not do what it was asked for."""
 
-    def __init__(self, gateway: Gateway, path: str | Path) -> None:
-        self._gateway, self.path = gateway, str(path)
-        if gateway.options.workers > 1:
-            self.path = f"{self.path}.{os.getpid()}"
+    code = "gateway_said_no"
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(answer)
+        self.answer = answer
+
+    def __str__(self) -> str:
+        return self.answer
+
+    @property
+    def remedy(self) -> str:
+        return "its log says more; `twoway gateway check FILE` tries what the next start would do"
+
+
+class Admin:
+    """Answers on the gateway's own loop; who may open the socket may do everything here.
+
+    Made under another name, and given its own by `start`: a gateway that does not come up leaves the socket of
+    the one that runs alone.
+    """
+
+    def __init__(self, desk: Desk, loop: Loop, path: str | Path) -> None:
+        self._desk, self._loop, self.path = desk, loop, str(path)
+        self._made = f"{self.path}.{os.getpid()}"
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
         before = os.umask(0o177)
         try:
-            self._sock.bind(self.path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._made)
+            self._sock.bind(self._made)
         except OSError as error:
             self._sock.close()
             raise AdminUnreachable(self.path, error.strerror or str(error)) from None
         finally:
             os.umask(before)
-        self._clients: dict[int, tuple[socket.socket, bytearray, bytearray]] = {}
+        self._clients: set[_Client] = set()
+        self._started = False
 
     def start(self) -> None:
+        """Answer from now on, under the path that was asked for."""
         self._sock.listen(8)
-        self._gateway.loop.watch(self._sock.fileno(), self._on_accept, READ)
+        os.replace(self._made, self.path)
+        self._started = True
+        self._loop.watch(self._sock.fileno(), self._on_accept, READ)
 
-    def close(self) -> None:
+    def own(self, uid: int, gid: int) -> None:
+        """Make the socket somebody else's, who will then be its owner."""
+        os.chown(self._made, uid, gid)
+
+    def close(self, *, leave_path: bool = False) -> None:
+        """Answer no more. `leave_path`: the path is another process's by now."""
         if self._sock.fileno() < 0:
             return
-        for sock, _, _ in self._clients.values():
-            sock.close()
+        for client in tuple(self._clients):
+            client.end()
+        self._loop.forget(self._sock.fileno())
         self._sock.close()
-        Path(self.path).unlink(missing_ok=True)
+        if not leave_path:
+            with contextlib.suppress(OSError):
+                Path(self.path if self._started else self._made).unlink(missing_ok=True)
 
     def _on_accept(self, _: int) -> None:
         try:
@@ -80,109 +106,70 @@ class Admin:
         if len(self._clients) >= _MAX_CLIENTS:
             sock.close()
             return
-        sock.setblocking(False)
-        fd = sock.fileno()
-        self._clients[fd] = sock, bytearray(), bytearray()
-        self._gateway.loop.watch(fd, lambda events: self._on_client(fd, events), READ)
+        self._clients.add(_Client(self._desk, self._loop, sock, self._clients))
 
-    def _on_client(self, fd: int, events: int) -> None:
-        sock, asked, answer = self._clients[fd]
+
+class _Client:
+    """One who asks: its requests are answered one after the other."""
+
+    def __init__(self, desk: Desk, loop: Loop, sock: socket.socket, others: set[_Client]) -> None:
+        self._desk, self._loop, self._sock, self._others = desk, loop, sock, others
+        self._asked, self._answer = bytearray(), bytearray()
+        self._waits = False
+        sock.setblocking(False)
+        loop.watch(sock.fileno(), self._on_event, READ)
+
+    def end(self) -> None:
+        if self._sock.fileno() >= 0:
+            self._others.discard(self)
+            self._loop.close(self._sock)
+
+    def _on_event(self, events: int) -> None:
         try:
-            if not answer:
-                data = sock.recv(_MAX_LINE)
-                asked += data
-                if not data or len(asked) > _MAX_LINE:
-                    self._end(fd)
+            if self._answer:
+                del self._answer[: self._sock.send(self._answer)]
+            elif events & READ:
+                data = self._sock.recv(_MAX_LINE)
+                self._asked += data
+                if not data or len(self._asked) > _MAX_LINE:
+                    self.end()
                     return
-                while b"\n" in asked:
-                    line, _, rest = bytes(asked).partition(b"\n")
-                    asked[:] = rest
-                    answer += json.dumps(self._answer(line), default=str).encode() + b"\n"
-            sent = sock.send(answer) if answer else 0
-            del answer[:sent]
         except BlockingIOError:
             pass
         except OSError:
-            self._end(fd)
+            self.end()
             return
-        self._gateway.loop.rewatch(fd, lambda events: self._on_client(fd, events), WRITE if answer else READ)
+        self._go_on()
 
-    def _end(self, fd: int) -> None:
-        sock, _, _ = self._clients.pop(fd)
-        self._gateway.loop.close(sock)
+    def _go_on(self) -> None:
+        """Take the next request, if the last one has been answered and its answer has been taken."""
+        while not self._answer and not self._waits and b"\n" in self._asked:
+            line, _, rest = bytes(self._asked).partition(b"\n")
+            self._asked[:] = rest
+            self._waits = True
+            try:
+                self._desk.ask(read_request(line), self._reply)
+            except BadRequest as error:
+                self._reply({"error": str(error)})
+        if self._sock.fileno() >= 0:
+            self._loop.rewatch(self._sock.fileno(), self._on_event, WRITE if self._answer else READ)
 
-    def _answer(self, line: bytes) -> dict[str, Any]:
-        try:
-            request = json.loads(line)
-            act = request["do"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return {"error": 'expected one JSON object a line, with a key "do"'}
-        if act == "status":
-            return status(self._gateway)
-        if act == "connections":
-            return {"connections": [_told(one) for f in self._gateway.frontends for one in f.connections]}
-        if act == "cut":
-            return {"cut": self._cut(request)}
-        if act == "reload":
-            self._gateway.request_reload()
-            return {"reload": "asked for"}
-        if act == "drain":
-            self._gateway.stop()
-            return {"drain": "begun"}
-        return {"error": f"there is no {act!r}; there are status, connections, cut, reload, drain"}
-
-    def _cut(self, request: dict[str, Any]) -> int:
-        """By number, or every connection of a peer by its fingerprint."""
-        cut = 0
-        for frontend in self._gateway.frontends:
-            if request.get("listener") not in (None, frontend.name):
-                continue
-            for one in tuple(frontend.connections):
-                by_number = request.get("number") is not None and one.number == request["number"]
-                by_peer = one.peer is not None and one.peer.fingerprint == request.get("fingerprint")
-                if by_number or by_peer:
-                    one.cut(OutlivedLimit("cut by the operator"))
-                    cut += 1
-        return cut
+    def _reply(self, answer: dict[str, Any]) -> None:
+        self._waits = False
+        if self._sock.fileno() < 0:
+            return
+        self._answer += json.dumps(answer, default=str).encode() + b"\n"
+        self._loop.rewatch(self._sock.fileno(), self._on_event, WRITE)
 
 
-def status(gateway: Gateway) -> dict[str, Any]:
-    """The whole gateway as one JSON object."""
-    return {
-        "pid": os.getpid(),
-        "uptime_seconds": round(gateway.loop.now - gateway.began, 1),
-        "draining": gateway.draining,
-        "ready": not gateway.draining and all(f.backend.is_ready for f in gateway.frontends),
-        "listeners": [frontend.status() for frontend in gateway.frontends],
-    }
-
-
-def _told(connection: Any) -> dict[str, Any]:
-    peer, relay, frontend = connection.peer, connection.relay, connection.frontend
-    up, down = relay.carried if relay is not None else (0, 0)
-    return {
-        "listener": frontend.name,
-        "number": connection.number,
-        "stage": connection.stage,
-        "address": connection.told_address,
-        "peer": peer.describe() if peer is not None else None,
-        "fingerprint": peer.fingerprint if peer is not None else None,
-        "tls": peer.tls_version if peer is not None else None,
-        "resumed": peer.resumed if peer is not None else None,
-        "seconds": round(frontend.loop.now - connection.since, 1),
-        "up": up,
-        "down": down,
-    }
-
-
-def ask(path: str | Path, request: dict[str, Any], *, timeout: float = 5.0) -> dict[str, Any]:
+def ask(path: str | Path, request: dict[str, Any], *, timeout: float = 10.0) -> dict[str, Any]:
     """Ask a running gateway, blocking; raises AdminUnreachable."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(timeout)
             sock.connect(str(path))
             sock.sendall(json.dumps(request).encode() + b"\n")
-            answer = b""
+            answer = bytearray()
             while not answer.endswith(b"\n"):
                 part = sock.recv(65536)
                 if not part:

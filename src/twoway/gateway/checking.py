@@ -9,7 +9,7 @@ from twoway.gateway.backend import Target
 from twoway.gateway.file import BadGatewayFile, load, place_of_listener
 from twoway.gateway.material import Material
 from twoway.gateway.options import GatewayOptions
-from twoway.gateway.running import bind
+from twoway.gateway.sockets import bind
 
 
 def check(path: str | Path) -> GatewayOptions:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from twoway.credential import read
-from twoway.errors import ConfigError, TwowayError
+from twoway.errors import ConfigError, TwowayError, UsageError
 from twoway.gateway.addresses import Address
 from twoway.gateway.options import Bounds, GatewayOptions, ListenerOptions
 from twoway.names import BadName, parse_dns_name
@@ -25,12 +25,22 @@ MAX_FILE = 1 << 20
 _NAME_TABLE = re.compile(r"\s*\[\[\s*listener\s*\.\s*name\s*\]\]")
 _PATHS = ("identity", "policy", "shadow", "trust", "crl", "crl_cache", "passphrase_file", "via_credentials")
 _LISTS = ("allow", "deny", "trust", "crl", "pin", "target")
-_TEXTS = ("kind", "name", "listen", "identity", "policy", "shadow", "clients", "crl_rule", "server_name", "sni", "via", "via_credentials", "passphrase_file", "crl_cache", "revocation_depth", "unknown_name", "label")  # fmt: skip
+_TEXTS = ("kind", "name", "listen", "listen_owner", "listen_mode", "identity", "policy", "shadow", "clients", "crl_rule", "server_name", "sni", "via", "via_credentials", "passphrase_file", "crl_cache", "revocation_depth", "unknown_name", "label")  # fmt: skip
 _FLAGS = ("allow_anyone_proven", "target_tls", "proxy_protocol", "unsafe_plain", "end_at_expiry")
 _LISTENER = (*_TEXTS, *_LISTS, *_FLAGS, "ticket_seconds", "limits", "name")
 # What a server name may have of its own: a [[listener.name]] table.
 _NAMED = ("name", "identity", "trust", "crl", "crl_rule", "revocation_depth", "pin", "policy", "allow", "deny", "allow_anyone_proven", "clients", "passphrase_file")  # fmt: skip
-_GATEWAY = ("workers", "drain_seconds", "log_format", "access_log", "admin", "metrics", "backlog")
+_GATEWAY = (
+    "workers",
+    "drain_seconds",
+    "log_format",
+    "access_log",
+    "admin",
+    "metrics",
+    "backlog",
+    "user",
+    "group",
+)
 _CHOICES = {
     "kind": ("server", "client"),
     "clients": ("required", "optional", "none"),
@@ -134,6 +144,11 @@ def _listener(table: dict[str, Any], number: int, base: Path, places: _Places) -
     if "label" in given:  # what `name = …` says where there are no [[listener.name]] tables
         given["name"] = given.pop("label")
     given["listen"] = _address(table["listen"], at("listen"))
+    if "listen_mode" in given:
+        try:
+            given["listen_mode"] = octal(given["listen_mode"])
+        except UsageError as error:
+            raise BadGatewayFile(at("listen_mode"), str(error), error.remedy) from None
     targets = given.pop("target")
     given["targets"] = tuple(_address(one, at("target")) for one in targets)
     given["bounds"] = _bounds(given.pop("limits", {}), at)
@@ -206,7 +221,7 @@ def _gateway(
 ) -> GatewayOptions:
     if not isinstance(table, dict):
         raise BadGatewayFile(places.of("gateway"), "expected a table [gateway]")
-    kinds: dict[str, type] = {"workers": int, "backlog": int, "log_format": str, "access_log": bool, "admin": str, "metrics": str}  # fmt: skip
+    kinds: dict[str, type] = {"workers": int, "backlog": int, "log_format": str, "access_log": bool, "admin": str, "metrics": str, "user": str, "group": str}  # fmt: skip
     for key, value in table.items():
         _known(key, _GATEWAY, places.of(key))
         expected = kinds.get(key, (int, float))
@@ -264,6 +279,13 @@ def _from_file(path: Path) -> Any:
         return read(path, limit=4096).rstrip(b"\r\n")
 
     return passphrase
+
+
+def octal(text: str) -> int:
+    """A mode as people write it: three octal digits; raises UsageError."""
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise UsageError(f"{text!r} is no mode", 'write three octal digits: "660"')
+    return int(text, 8)
 
 
 def _address(text: str, at: str) -> Address:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import socket
+import time
 from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +14,9 @@ from twoway.errors import TwowayError
 from twoway.gateway.attempt import Way
 from twoway.gateway.backend import Backend, Target
 from twoway.gateway.connection import Connection, too_many
+from twoway.gateway.door import BACK_OFF, Door
 from twoway.gateway.faults import OutlivedLimit
-from twoway.gateway.loop import READ, Loop
+from twoway.gateway.loop import Loop
 from twoway.gateway.material import Material
 from twoway.gateway.options import ListenerOptions
 from twoway.gateway.rates import Rates
@@ -28,23 +30,21 @@ from twoway.trust import Peer, Policy
 
 SWEEP_SECONDS = 0.25
 _SLOW_SWEEP = 5.0
-_BACK_OFF = 0.1
-_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Frontend:
     """One listener at work, on one loop."""
 
     def __init__(
-        self, options: ListenerOptions, material: Material, sock: socket.socket, loop: Loop, journal: Journal
+        self,
+        options: ListenerOptions,
+        material: Material,
+        sockets: Sequence[socket.socket],
+        loop: Loop,
+        journal: Journal,
     ) -> None:
-        self.options, self.material, self.sock, self.loop, self.journal = (
-            options,
-            material,
-            sock,
-            loop,
-            journal,
-        )
+        self.options, self.material, self.loop, self.journal = options, material, loop, journal
+        self.door = Door(sockets, loop, self._took, self._out_of_descriptors)
         self.tally = Tally()
         way = Way(options, self._client_context, lambda: material.via)
         through = material.via.address if material.via is not None else None
@@ -57,7 +57,6 @@ class Frontend:
         self._of_peer: Counter[str] = Counter()
         self._waiting: deque[tuple[float, Connection, str]] = deque()
         self._draining: deque[tuple[float, Connection, str]] = deque()
-        self._listening = False
         self._told_full = 0.0
         self._next_slow = 0.0
 
@@ -68,35 +67,23 @@ class Frontend:
 
     # -- accepting -----------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Listen from now on."""
-        self._listen()
+    @property
+    def sock(self) -> socket.socket:
+        """The listening socket, or one of several on the same address."""
+        return self.door.sockets[0]
+
+    def start(self, covered: Iterable[int] | None = None) -> None:
+        """Listen from now on, on the sockets with these numbers, or on all."""
+        self.door.open(covered)
         self.loop.later(SWEEP_SECONDS, self._sweep)
         if self.options.bounds.health_seconds:
             self.backend.watch(self.options.bounds.health_seconds)
 
     def stop(self) -> None:
         """Take nobody new; what runs goes on."""
-        if self._listening:
-            self.loop.forget(self.sock.fileno())
-        self._listening = False
-        self.loop.close(self.sock)
+        self.door.close()
 
-    def _listen(self) -> None:
-        self.loop.watch(self.sock.fileno(), self._on_accept, READ, exclusive=True)
-        self._listening = True
-
-    def _on_accept(self, _: int) -> None:
-        try:
-            sock, address = self.sock.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        except OSError as error:
-            if error.errno not in _OUT_OF_DESCRIPTORS:
-                raise
-            self._back_off(error)
-            return
-        sock.setblocking(False)
+    def _took(self, sock: socket.socket, address: object) -> None:
         self.tally.accepted += 1
         bounds = self.options.bounds
         if len(self.connections) >= bounds.connections:
@@ -113,18 +100,9 @@ class Frontend:
             limit = bounds.handshake_seconds if self.options.tls_in else bounds.connect_seconds
             self._waiting.append((self.loop.now + limit, connection, ""))
 
-    def _back_off(self, error: OSError) -> None:
-        """No descriptor is left: wait until some connections have ended."""
+    def _out_of_descriptors(self, error: OSError) -> None:
         self.tally.turned_away["no_descriptors"] += 1
-        self._tell_full(f"accepts nobody for {_BACK_OFF} s: {error.strerror}")
-        self.loop.forget(self.sock.fileno())
-        self._listening = False
-
-        def again() -> None:
-            if self.sock.fileno() >= 0 and not self._listening:
-                self._listen()
-
-        self.loop.later(_BACK_OFF, again)
+        self._tell_full(f"accepts nobody for {BACK_OFF} s: {error.strerror}")
 
     def _turn_away(self, sock: socket.socket, why: str) -> None:
         self.tally.turned_away[why] += 1
@@ -166,6 +144,7 @@ class Frontend:
             if self.material.shadow is not None:
                 self._ask_shadow(self.material.shadow, session)
         tally.admitted += 1
+        tally.handshakes.add(time.monotonic() - connection.since)
 
     def _count_peer(self, connection: Connection, peer: Peer, most: int) -> None:
         if self._of_peer[peer.fingerprint] >= most:

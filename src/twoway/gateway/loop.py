@@ -77,7 +77,7 @@ class Loop:
     def forget(self, fd: int) -> None:
         """Watch a descriptor no longer; nothing happens when it is not watched."""
         if self._handlers.pop(fd, None) is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):
                 self._epoll.unregister(fd)
 
     def close(self, sock: socket.socket) -> None:
@@ -121,6 +121,10 @@ class Loop:
 
     def stop(self) -> None:
         self._running = False
+
+    def abandon(self) -> None:
+        """In a forked child: from now on nothing that is forgotten here is forgotten in the parent too."""
+        self._epoll.close()
 
     def dispose(self) -> None:
         """Close what the loop itself has opened."""

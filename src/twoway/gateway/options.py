@@ -66,6 +66,8 @@ class ListenerOptions:
 
     kind: Kind
     listen: Address
+    listen_mode: int = 0o600
+    listen_owner: str = ""
     targets: tuple[Address, ...]
     identity: Credential | str | Path
     name: str = ""
@@ -102,6 +104,12 @@ class ListenerOptions:
             raise UsageError("a target was given twice", "name each target once")
         if any(not target.path and not target.port for target in self.targets):
             raise UsageError("a target has port 0", "name the port that the target listens on")
+        if not self.listen.path and (self.listen_owner or self.listen_mode != 0o600):
+            raise UsageError(
+                "mode and owner are for UNIX sockets", f"{self.listen} is open to whoever reaches it"
+            )
+        if not 0 <= self.listen_mode <= 0o777:
+            raise UsageError(f"expected a mode of 0 to 777, got {self.listen_mode:o}", "660 lets a group in")
         if self.listen in self.targets:
             raise UsageError(f"{self.listen} is listened on and called: a loop", "choose another target")
         self._check_plain_side()
@@ -294,6 +302,8 @@ class GatewayOptions:
     admin: str | Path | None = None
     metrics: Address | None = None
     backlog: int = 2048
+    user: str = ""
+    group: str = ""
 
     def __post_init__(self) -> None:
         if not self.listeners:
@@ -305,6 +315,8 @@ class GatewayOptions:
             taken.add(one.listen)
         if self.workers < 1:
             raise UsageError(f"expected at least one worker, got {self.workers}", "pass workers=1 or more")
+        if self.group and not self.user:
+            raise UsageError("a group without a user", "name the user to become too")
         if self.metrics is not None and not self.metrics.is_local:
             raise UsageError(
                 f"metrics would be readable for others at {self.metrics}", "use a loopback address"

@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from twoway.gateway.frontend import Frontend
+from datetime import datetime
+from typing import Any
 
 Samples = list[tuple[str, dict[str, str], float]]
 
 
-def families(frontends: list[Frontend]) -> Iterator[tuple[str, str, str, Samples]]:
-    """(name, kind, help, samples) of each family."""
-    ends = {
-        (frontend.name, crl.issuer.rfc4514_string()): crl.next_update_utc.timestamp()
-        for frontend in frontends
-        for checks in frontend.material.checks
-        for crl in sorted(
-            checks.trust.crls if checks.trust is not None else (), key=lambda crl: crl.last_update_utc
-        )
-        if crl.next_update_utc is not None
+def families(listeners: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, Samples]]:
+    """(name, kind, help, samples) of each family, of the listeners of a status."""
+    lists = {
+        (one["name"], crl["issuer"]): crl
+        for one in listeners
+        for crl in sorted(one["crls"], key=lambda crl: crl["next_update"] or "")
+        if crl["next_update"] is not None
     }  # of several lists of one issuer the newest
-    now = time.time()
-    labelled = [({"listener": name, "issuer": issuer}, end) for (name, issuer), end in ends.items()]
+    labelled = [({"listener": name, "issuer": issuer}, crl) for (name, issuer), crl in lists.items()]
     yield (
         "crl_expiry_seconds",
         "gauge",
         "When a revocation list ends, in seconds since 1970.",
-        [("", labels, end) for labels, end in labelled],
+        [("", labels, datetime.fromisoformat(crl["next_update"]).timestamp()) for labels, crl in labelled],
     )
     yield (
         "crl_hours_left",
         "gauge",
         "How many hours a revocation list still holds; below 0 it is stale.",
-        [("", labels, round((end - now) / 3600, 3)) for labels, end in labelled],
+        [("", labels, crl["hours_left"]) for labels, crl in labelled],
     )
+    fetches: dict[tuple[str, str, str], float] = {}
+    for one in listeners:
+        for fetch in one["crl_fetches"]:
+            for key, count in fetch.items():
+                if key.startswith("fetched_"):
+                    which = (one["name"], fetch["url"], key.removeprefix("fetched_"))
+                    fetches[which] = fetches.get(which, 0) + count
     yield (
         "crl_fetches_total",
         "counter",
         "Fetches of revocation lists, by address and how they ended.",
         [
-            ("", {"listener": frontend.name, "url": str(source.url), "result": how}, count)
-            for frontend in frontends
-            for checks in frontend.material.checks
-            for source in checks.sources
-            for how, count in source.fetched.items()
+            ("", {"listener": name, "url": url, "result": result}, count)
+            for (name, url, result), count in fetches.items()
         ],
     )

@@ -4,34 +4,36 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter
+from typing import Any
 
-BOUNDARIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+HANDSHAKES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+RELAYS = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 
 
 class Histogram:
     """Counts of durations in seconds, by upper boundary."""
 
-    __slots__ = ("counts", "total")
+    __slots__ = ("_boundaries", "counts", "total")
 
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BOUNDARIES) + 1)
+    def __init__(self, boundaries: tuple[float, ...]) -> None:
+        self._boundaries = boundaries
+        self.counts = [0] * (len(boundaries) + 1)
         self.total = 0.0
 
     def add(self, seconds: float) -> None:
-        self.counts[bisect.bisect_left(BOUNDARIES, seconds)] += 1
+        self.counts[bisect.bisect_left(self._boundaries, seconds)] += 1
         self.total += seconds
 
-    def cumulative(self) -> list[tuple[str, int]]:
-        """Upper boundaries as text, each with how many were at or below it."""
-        found, sum_ = [], 0
-        for boundary, count in zip((*map(str, BOUNDARIES), "+Inf"), self.counts, strict=True):
-            sum_ += count
-            found.append((boundary, sum_))
-        return found
+    def as_dict(self) -> dict[str, Any]:
+        """Counts by upper boundary (each only its own), the last without one; and the sum of all durations."""
+        return {
+            "counts": dict(zip((*map(str, self._boundaries), "+Inf"), self.counts, strict=True)),
+            "sum": self.total,
+        }
 
 
 class Tally:
-    """One listener's counts; all only ever grow, but for what is open."""
+    """One listener's counts; all only ever grow."""
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -47,8 +49,8 @@ class Tally:
         self.shadow: Counter[str] = Counter()
         self.bytes_up = 0
         self.bytes_down = 0
-        self.handshakes = Histogram()
-        self.lives = Histogram()
+        self.handshakes = Histogram(HANDSHAKES)
+        self.lives = Histogram(RELAYS)
         self.reloads = 0
         self.reloads_failed = 0
         self.last_reload_error = ""
@@ -69,6 +71,8 @@ class Tally:
             "shadow": dict(self.shadow),
             "bytes_up": self.bytes_up,
             "bytes_down": self.bytes_down,
+            "handshakes": self.handshakes.as_dict(),
+            "relays": self.lives.as_dict(),
             "reloads": self.reloads,
             "reloads_failed": self.reloads_failed,
             "last_reload_error": self.last_reload_error,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from twoway.cli.gateway.look import connections, cut, reload, status, top
+from twoway.cli.gateway.look import connections, cut, reload, restart, status
 from twoway.cli.gateway.run import check, client, run, server
+from twoway.cli.gateway.top import top
 
 
 @click.group()
@@ -13,5 +14,5 @@ def gateway() -> None:
     """2-way SSL in front of a service that cannot do it itself, or behind a client that cannot."""
 
 
-for command in (server, client, run, check, status, top, connections, cut, reload):
+for command in (server, client, run, check, status, top, connections, cut, reload, restart):
     gateway.add_command(command)

@@ -36,6 +36,10 @@ def _shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--connections", default=10_000, show_default=True, help="Most connections at a time, in each worker."),
             click.option("--admin", type=_PATH, metavar="PATH", help="Admin socket for `twoway gateway status`; the owner's alone."),
             click.option("--metrics", metavar="ADDR", help="Answer /metrics, /health and /ready here, in plain HTTP."),
+            click.option("--user", default="", metavar="NAME", help="Go on as this user once keys are loaded and addresses bound."),
+            click.option("--group", default="", metavar="NAME", help="With --user: this group instead of the user's own."),
+            click.option("--listen-mode", metavar="OCTAL", help="Who may connect to a UNIX socket: 660 lets its group in. [600]"),
+            click.option("--listen-owner", default="", metavar="USER:GROUP", help="Whose a UNIX socket shall be."),
             click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
             click.option("--no-access-log", is_flag=True, help="Write no line for each connection."),
         )
@@ -109,8 +113,9 @@ def client(**options: Any) -> int:
 
 def _run(kind: str, options: dict[str, Any]) -> int:
     from twoway.gateway.addresses import Address
+    from twoway.gateway.file import octal
     from twoway.gateway.options import Bounds, GatewayOptions, ListenerOptions
-    from twoway.gateway.running import run as run_gateway
+    from twoway.gateway.starting import run as run_gateway
 
     identity = options.pop("identity")
     if identity is None:
@@ -138,7 +143,13 @@ def _run(kind: str, options: dict[str, Any]) -> int:
         }
     )
     metrics = options.pop("metrics")
-    shared = {name: options.pop(name) for name in ("workers", "drain_seconds", "admin", "log_format")}
+    shared = {
+        name: options.pop(name)
+        for name in ("workers", "drain_seconds", "admin", "log_format", "user", "group")
+    }
+    mode = options.pop("listen_mode")
+    if mode is not None:
+        options["listen_mode"] = octal(mode)
     access_log = not options.pop("no_access_log")
     listener = ListenerOptions(
         kind=kind,  # type: ignore[arg-type]
@@ -166,7 +177,7 @@ def _run(kind: str, options: dict[str, Any]) -> int:
 def run(file: Path) -> int:
     """Run all listeners of FILE (TOML) until a signal ends it."""
     from twoway.gateway.file import load
-    from twoway.gateway.running import run as run_gateway
+    from twoway.gateway.starting import run as run_gateway
 
     run_gateway(load(file))
     return 0
