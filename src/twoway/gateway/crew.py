@@ -85,6 +85,7 @@ class Crew:
         self._failure: ConfigError | None = None
         self._successor: Successor | None = None
         self._delay = 0.0
+        self._started = 0
         self.desk = CrewDesk(self)
         self.reload = CrewReload(self, watch)
         self._admin = Admin(self.desk, self.loop, options.admin) if options.admin is not None else None
@@ -114,6 +115,7 @@ class Crew:
     # -- workers -------------------------------------------------------------------------------------
 
     def _start(self, slot: int) -> None:
+        self._started += 1
         pid, sock = fork(lambda parent: self._work(parent, slot), self.journal, self._let_go)
         self.workers[pid] = Worker(self.loop, sock, pid, slot, self._on_event)
         self.journal.event("worker", f"started {pid}", pid=pid)
@@ -132,7 +134,7 @@ class Crew:
         options = dataclasses.replace(self.options, admin=None, metrics=None, workers=1)
         gateway = Gateway(
             options, journal=self.journal, materials=self.materials, sockets=self._sockets, parent=parent,
-            fetches=slot == 0,
+            fetches=slot == 0, serial=self._started,
         )  # fmt: skip
         keep_what_is_loaded()
         signal.signal(signal.SIGTERM, lambda *_: gateway.stop(again=False, gentle=True))

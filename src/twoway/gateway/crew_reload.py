@@ -52,6 +52,7 @@ class CrewReload:
         if self._busy:
             return
         self._busy = True
+        self._watch.changed()  # what has changed until now is loaded now
         self._crew.notifier.reloading()
         self._left = dict.fromkeys(range(len(self._crew.materials)))
         self._until = self._crew.loop.now + SETTLE_SECONDS

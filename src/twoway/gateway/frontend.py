@@ -6,7 +6,7 @@ import itertools
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,6 +42,7 @@ class Frontend:
         sockets: Sequence[socket.socket],
         loop: Loop,
         journal: Journal,
+        numbers: Iterator[int] | None = None,
     ) -> None:
         self.options, self.material, self.loop, self.journal = options, material, loop, journal
         self.door = Door(sockets, loop, self._took, self._out_of_descriptors)
@@ -51,7 +52,7 @@ class Frontend:
         targets = tuple(Target(address, through) for address in options.targets)
         self.backend = Backend(targets, way, loop, self._target_told)
         self.connections: set[Connection] = set()
-        self._numbers = itertools.count(1)
+        self._numbers = numbers or itertools.count(1)
         bounds = options.bounds
         self._rates = Rates(bounds.handshakes_per_second) if bounds.handshakes_per_second else None
         self._of_peer: Counter[str] = Counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import resource
 import signal
 import socket
@@ -34,7 +35,7 @@ class Gateway:
 
     Made of options whose files load: raises ConfigError before anything listens. `run` returns after `stop`,
     when the running connections have ended or `drain_seconds` are over. With a `parent`, the other end of a
-    socket pair, it is one worker of several (see crew.py): it accepts only on the sockets that it is told to cover,
+    socket pair, it is the worker number `serial` (see crew.py): it accepts only on the sockets that it is told to cover,
     and loads anew only when it is told to. One of them `fetches` what authorities publish, for all.
     """
 
@@ -47,6 +48,7 @@ class Gateway:
         sockets: Sequence[Sequence[socket.socket]] | None = None,
         parent: socket.socket | None = None,
         fetches: bool = True,
+        serial: int = 0,
     ) -> None:
         self.options = options
         self.journal = journal or Journal(options.log_format, access=options.access_log)
@@ -66,7 +68,7 @@ class Gateway:
                     made.append([sock])
                 sockets = made
             self.frontends = [
-                Frontend(one, material, mine, self.loop, self.journal)
+                Frontend(one, material, mine, self.loop, self.journal, _numbers(serial) if parent else None)
                 for one, material, mine in zip(options.listeners, materials, sockets, strict=True)
             ]
             self.admin = Admin(self.desk, self.loop, options.admin) if options.admin is not None else None
@@ -214,6 +216,11 @@ def keep_what_is_loaded() -> None:
     """Spare the collector what stays for good: it need not walk it again under load."""
     gc.collect()
     gc.freeze()
+
+
+def _numbers(serial: int) -> Iterator[int]:
+    """Numbers that no other worker gives to its connections: the last three digits are the worker's."""
+    return itertools.count(1000 + serial % 1000, 1000)
 
 
 def raise_descriptor_limit() -> int:

@@ -51,17 +51,17 @@ def _screen(
         )
         lines += [f"  {told}" for told in _troubles(one, columns - 2)]
     lines.append("")
-    wide = columns - 57
-    lines.append(f"{'#':>6} {'PEER':{wide}} {'FROM':21} {'STAGE':10}{'AGE':>5}{'CARRIED':>12}")
+    wide = columns - 59
+    lines.append(f"{'#':>8} {'PEER':{wide}} {'FROM':21} {'STAGE':10}{'AGE':>5}{'CARRIED':>12}")
     most = max(3, rows - len(lines) - 2)
     busiest = sorted(open_, key=lambda row: (-(row["up"] + row["down"]), row["number"]))
     for row in busiest[:most]:
         lines.append(
-            f"{row['number']:>6} {printable(row['peer'] or '-'):{wide}.{wide}} {row['address'] or '-':21.21} "
+            f"{row['number']:>8} {printable(row['peer'] or '-'):{wide}.{wide}} {row['address'] or '-':21.21} "
             f"{row['stage']:10.9}{duration(row['seconds']):>5}{size(row['up'] + row['down']):>12}"
         )
     if len(busiest) > most:
-        lines.append(f"       and {len(busiest) - most} more")
+        lines.append(f"         and {len(busiest) - most} more")
     return lines
 
 
