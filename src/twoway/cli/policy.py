@@ -12,7 +12,7 @@ from twoway.cli._output import emit
 from twoway.errors import UsageError
 
 if TYPE_CHECKING:
-    from twoway.trust import Policy
+    from twoway.trust import Decision, Policy
 
 _PATH = click.Path(path_type=Path)
 _KEYS = ("cn", "o", "ou", "dns", "ip", "email", "uri", "fingerprint", "issuer")
@@ -40,6 +40,9 @@ def _who_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--cert", type=_PATH, metavar="FILE", help="The caller's certificate (PEM).")
 @click.option("--identity", type=_PATH, metavar="DIR", help="The caller's identity directory.")
 @_who_options
+@click.option("--no-certificate", is_flag=True, help="A caller that shows none (with --clients optional).")
+@click.option("--method", metavar="NAME", help="What the caller asks for, where the gateway reads HTTP.")
+@click.option("--path", metavar="PATH", help="The same: the path, without its query.")
 @click.option("--json", "as_json", is_flag=True, help="The decision as JSON.")
 def test(
     file: Path | None,
@@ -47,16 +50,21 @@ def test(
     deny: tuple[str, ...],
     cert: Path | None,
     identity: Path | None,
+    no_certificate: bool,
+    method: str | None,
+    path: str | None,
     as_json: bool,
     **names: tuple[str, ...],
 ) -> int:
     """Say whether a caller would be let in, and which rule decides.
 
     The caller is a certificate, an identity directory, or names given one by one. Only the policy is asked:
-    whether the certificate is trusted is another question. Exit status 0 allowed, 1 denied.
+    whether the certificate is trusted is another question. With --path (and --method, GET otherwise) it decides
+    about that request, without about the connection. Exit status 0 allowed, 1 denied.
     """
     chosen = _policy(file, allow, deny)
-    decision = chosen.decide(_facts(cert, identity, names))
+    facts = None if no_certificate else _facts(cert, identity, names)
+    decision = _decide(chosen, facts, method, path)
     if as_json:
         rule = decision.rule.where if decision.rule is not None else None
         emit({"allowed": decision.allowed, "because": decision.because, "rule": rule}, json=True)
@@ -86,6 +94,22 @@ def check(file: Path, as_json: bool) -> int:
     else:
         emit([f"{rule.kind:5} {rule}" for rule in found.rules])
     return 0
+
+
+def _decide(
+    chosen: Policy, facts: dict[str, tuple[str, ...]] | None, method: str | None, path: str | None
+) -> Decision:
+    from twoway.names import problem_of
+    from twoway.trust import Decision
+
+    if path is None:
+        if method is not None or facts is None:
+            raise UsageError("a request has a path", "pass --path /…")
+        return chosen.for_connections().decide(facts)
+    problem = problem_of("path", path) if chosen.judges_paths else None
+    if problem is not None:
+        return Decision(False, f"the path is ambiguous: {problem}")
+    return chosen.decide_request(facts, method or "GET", path)
 
 
 def _policy(file: Path | None, allow: tuple[str, ...], deny: tuple[str, ...]) -> Policy:

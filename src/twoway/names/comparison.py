@@ -7,6 +7,8 @@
 | ip | as an address | what is no address, a zone, IPv4 within IPv6 |
 | uri | scheme and host without case, the rest exactly, segment by segment | relative or empty segments, users, queries, fragments, percent-encoding that hides a plain character |
 | fingerprint | without case and colons | |
+| method | exactly | what is not in capital letters |
+| path | of a request: exactly, with its plain characters decoded | what servers read differently: relative or empty segments, `;`, encoded dots, separators, per cents and controls |
 | others | exactly, in Unicode's composed form (NFC) | characters that cannot be seen |
 """
 
@@ -33,6 +35,8 @@ _PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/%-]*")
 _ENCODED = re.compile(r"%(.{0,2})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
+_METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~")
 # An encoded one of these is another spelling of a plain one, or a separator in disguise.
 _NEVER_ENCODED = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/\\%\x7f" + bytes(range(32))
@@ -192,10 +196,41 @@ def path_text(path: str) -> str:
     return _ENCODED.sub(lambda match: match[0].upper(), path) if "%" in path else path
 
 
+def _method(value: str) -> Comparable:
+    if not _METHOD.fullmatch(value):
+        # RFC 9110 §9.1: methods are case-sensitive, and not every server knows.
+        raise Incomparable("a method is written in capital letters")
+    return Comparable("method", value, ((value,),))
+
+
+def _path(value: str) -> Comparable:
+    text = request_path_text(value)
+    return Comparable("path", text, (tuple(text[1:].split("/")),))
+
+
+def request_path_text(path: str) -> str:
+    """The path of a request that means one thing to every server; raises Incomparable.
+
+    RFC 3986 §6.2.2.2: plain characters that were encoded are decoded, since every reader does that.
+    """
+    if not path.startswith("/"):
+        raise Incomparable("it does not begin with /")
+    if ";" in path:
+        raise Incomparable("some servers cut it off at the ;")
+    return "/" + path_text(_ENCODED.sub(_decoded, path[1:]))
+
+
+def _decoded(match: re.Match[str]) -> str:
+    plain = _HEX.fullmatch(match[1]) is not None and int(match[1], 16) in _PLAIN
+    return chr(int(match[1], 16)) if plain else match[0]
+
+
 _COMPARE: dict[str, Callable[[str], Comparable]] = {
     "dns": _dns,
     "email": _email,
     "ip": _ip,
     "uri": _uri,
     "fingerprint": _fingerprint,
+    "method": _method,
+    "path": _path,
 }

@@ -40,12 +40,14 @@ class BadName(ConfigError):
         return {"kind": self.kind, "text": self.text[:MAX_NAME], "problem": self.problem}
 
 
-_WORDS = {"dns": "DNS name", "ip": "IP address", "uri": "URI", "email": "mail address"}
+_WORDS = {"dns": "DNS name", "ip": "IP address", "uri": "URI", "email": "mail address", "path": "path"}
 _EXAMPLES = {
     "dns": "api.acme.example or *.acme.example",
     "ip": "192.0.2.7 or 2001:db8::7",
     "uri": "spiffe://acme.example/orders",
     "email": "kim@acme.example",
+    "method": "GET or POST",
+    "path": "/orders/*/items or /orders/**",
 }
 
 

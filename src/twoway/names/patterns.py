@@ -11,7 +11,15 @@ import unicodedata
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from twoway.names.comparison import Comparable, Groups, Incomparable, comparable, path_text, problem_of
+from twoway.names.comparison import (
+    Comparable,
+    Groups,
+    Incomparable,
+    comparable,
+    path_text,
+    problem_of,
+    request_path_text,
+)
 from twoway.names.kinds import MAX_NAME, BadName
 
 _ANY = "1"  # fits wherever a wildcard may stand: in a label, a port, a path, a common name
@@ -109,6 +117,10 @@ def _uri_groups(text: str) -> Groups:
     return (*groups, tuple(path_text(path).split("/"))) if slash else groups
 
 
+def _path_groups(text: str) -> Groups:
+    return (tuple(request_path_text(text)[1:].split("/")),)
+
+
 def _authority_groups(authority: str) -> Groups:
     if not authority.startswith("["):
         host, _, port = authority.partition(":")
@@ -145,7 +157,7 @@ def _ip_pattern(text: str) -> Pattern:
     return Pattern("ip", text, network=network)
 
 
-_GROUPS = {"dns": _dns_groups, "email": _email_groups, "uri": _uri_groups}
+_GROUPS = {"dns": _dns_groups, "email": _email_groups, "uri": _uri_groups, "path": _path_groups}
 
 
 # -- matching -----------------------------------------------------------------------------------------

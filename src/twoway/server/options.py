@@ -53,6 +53,7 @@ class ServeOptions:
     access_log: bool = True
     log_format: str = "text"
     record: str | Path | None = None
+    judges_requests: bool = False
 
     def __post_init__(self) -> None:
         if callable(self.passphrase):
@@ -84,6 +85,7 @@ class ServeOptions:
             minimum_version=self.minimum_version,
             maximum_version=self.maximum_version,
             ticket_seconds=self.ticket_seconds,
+            judges_requests=self.judges_requests,
         )
 
     def credential(self) -> Credential:

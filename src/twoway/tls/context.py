@@ -48,7 +48,10 @@ class EngineContext:
         self.settings = settings
         self.generation = generation
         self.trust: Trust | None = settings.trust
-        self.policy: Policy | None = settings.policy
+        # Requests are judged one by one, by who reads them; here only who may connect.
+        self.policy: Policy | None = (
+            settings.policy.for_connections() if settings.policy is not None else None
+        )
         self.pins = settings.pins
         self.chains = ChainCache()
         self.token = object()  # what a client's tickets are bound to

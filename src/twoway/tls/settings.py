@@ -8,7 +8,7 @@ from typing import Literal
 from twoway.credential import Credential
 from twoway.errors import UsageError
 from twoway.names import BadName, parse_dns_name
-from twoway.trust import AnchorNotAuthority, Pins, Policy, Trust
+from twoway.trust import AnchorNotAuthority, BadRule, Pins, Policy, Trust
 
 Clients = Literal["required", "optional", "none"]
 Version = Literal["TLSv1.2", "TLSv1.3"]
@@ -53,6 +53,8 @@ class ServerSettings:
     has a TLS context, and so session tickets, of its own. `unknown_names` says what any other name gets: these
     settings ("serve"), or unless the credential itself carries it, a refusal ("refuse").
     `pins` narrows the clients to those with a pinned certificate or key.
+    `judges_requests` is a promise of whoever uses them: it sees HTTP requests and asks the policy about each.
+    Without it, rules about method or path are refused.
 
     Raises UsageError when the parts do not fit together. Not checked here: whether the credential's
     certificate carries the names it is served under.
@@ -70,9 +72,12 @@ class ServerSettings:
     names: tuple[tuple[str, ServerSettings], ...] = ()
     unknown_names: UnknownNames = "serve"
     pins: Pins | None = None
+    judges_requests: bool = False
 
     def __post_init__(self) -> None:
         _check_versions(self.minimum_version, self.maximum_version)
+        if not self.judges_requests:
+            _check_no_requests(self.policy)
         if self.clients not in ("required", "optional", "none"):
             raise UsageError(
                 f"clients={self.clients!r} is not a way to ask for certificates",
@@ -110,6 +115,8 @@ class ClientSettings:
 
     def __post_init__(self) -> None:
         _check_versions(self.minimum_version, self.maximum_version)
+        if self.policy is not None:
+            _check_no_requests(self.policy)
         if self.trust is None:
             if self.credential is None:
                 raise UsageError(
@@ -117,6 +124,16 @@ class ClientSettings:
                     "pass trust= (a bundle of CA certificates) or identity=",
                 )
             object.__setattr__(self, "trust", trust_of(self.credential))
+
+
+def _check_no_requests(policy: Policy) -> None:
+    rule = next((rule for rule in policy.rules if rule.about_requests), None)
+    if rule is not None:
+        raise BadRule(
+            rule.where,
+            f"the rule asks for method or path, and nobody reads requests here ({rule})",
+            "leave method and path out, or let the gateway read HTTP: twoway gateway server --http",
+        )
 
 
 def trust_of(credential: Credential) -> Trust:

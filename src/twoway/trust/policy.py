@@ -10,7 +10,7 @@ from twoway.credential import printable
 from twoway.errors import PeerDenied
 from twoway.trust.index import RuleIndex
 from twoway.trust.peer import Peer
-from twoway.trust.rules import Facts, Rule, facts_of
+from twoway.trust.rules import REQUEST_KEYS, Facts, Rule, facts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,15 @@ class Policy:
     source: str = "policy"
     _deny: RuleIndex = field(init=False, repr=False, compare=False, default_factory=RuleIndex)
     _allow: RuleIndex = field(init=False, repr=False, compare=False, default_factory=RuleIndex)
+    _open: RuleIndex = field(init=False, repr=False, compare=False, default_factory=RuleIndex)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", tuple(self.rules))
         object.__setattr__(self, "_deny", RuleIndex(rule for rule in self.rules if rule.kind == "deny"))
-        object.__setattr__(self, "_allow", RuleIndex(rule for rule in self.rules if rule.kind == "allow"))
+        allow = [rule for rule in self.rules if rule.kind == "allow"]
+        object.__setattr__(self, "_allow", RuleIndex(allow))
+        everybody = (rule for rule in allow if rule.about_requests and rule.for_connections().anyone)  # type: ignore[union-attr]
+        object.__setattr__(self, "_open", RuleIndex(everybody))
 
     @classmethod
     def load(cls, path: str | Path) -> Policy:
@@ -91,8 +95,53 @@ class Policy:
     def admits_anyone_proven(self) -> bool:
         return any(rule.anyone and rule.kind == "allow" for rule in self.rules)
 
+    @property
+    def judges_requests(self) -> bool:
+        """Whether any rule has a condition on method or path."""
+        return self._about("method") or self._about("path")
+
+    @property
+    def judges_paths(self) -> bool:
+        return self._about("path")
+
+    def _about(self, key: str) -> bool:
+        return key in self._deny.kinds or key in self._allow.kinds
+
+    def for_connections(self) -> Policy:
+        """What decides before a request is known: whoever may be allowed some request later passes."""
+        if not self.judges_requests:
+            return self
+        rules = (rule.for_connections() for rule in self.rules)
+        return Policy(tuple(rule for rule in rules if rule is not None), self.source)
+
+    def decide_request(
+        self, peer: Peer | Mapping[str, tuple[str, ...]] | None, method: str, path: str | None
+    ) -> Decision:
+        """Decide about one request of a peer (or its facts), with the path alone, without its query.
+
+        A deny rule also covers the path with a slash more or less at its end, which many servers take for the
+        same. None for the peer is somebody who showed no certificate: an allow rule counts only when it asks
+        for nothing but method and path. None for the path is a request about the server as a whole.
+        """
+        facts: Facts = {} if peer is None else facts_of(peer) if isinstance(peer, Peer) else peer
+        facts = {**facts, "method": (method,), "path": () if path is None else (path,)}
+        readings = (
+            () if path is None else (path, path[:-1] if path.endswith("/") and path != "/" else path + "/")
+        )
+        rule = self._deny.first_match({**facts, "path": readings})
+        if rule is not None:
+            return Decision(False, f"denied by {rule}", rule)
+        allow = self._allow if peer is not None else self._open
+        rule = allow.first_match(facts)
+        if rule is not None:
+            return Decision(True, f"allowed by {rule}", rule)
+        return self._nobody_allows(facts)
+
     def decide(self, peer: Peer | Mapping[str, tuple[str, ...]]) -> Decision:
-        """Decide about a peer (or its facts by key), and say which rule decided."""
+        """Decide about a peer (or its facts by key), and say which rule decided.
+
+        Rules about requests need a request: see `decide_request`, and `for_connections` for what comes before.
+        """
         facts: Facts = facts_of(peer) if isinstance(peer, Peer) else peer
         rule = self._deny.first_match(facts)
         if rule is not None:
@@ -102,6 +151,9 @@ class Policy:
         rule = self._allow.first_match(facts)
         if rule is not None:
             return Decision(True, f"allowed by {rule}", rule)
+        return self._nobody_allows(facts)
+
+    def _nobody_allows(self, facts: Facts) -> Decision:
         count = len(self._allow)
         tried = f"no allow rule matches, of {count} tried" if count else "there is no allow rule"
         return Decision(False, f"{tried} ({_told(facts)})")
@@ -110,7 +162,7 @@ class Policy:
 def _told(facts: Facts) -> str:
     shown = [
         f"{key}={printable(value)}"
-        for key in ("cn", "dns", "ip", "uri", "email")
+        for key in ("cn", "dns", "ip", "uri", "email", *REQUEST_KEYS)
         for value in facts.get(key, ())[:3]
     ]
     return ", ".join(shown) or "it has no names"

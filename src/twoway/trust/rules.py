@@ -18,7 +18,9 @@ from twoway.trust.peer import Peer
 Kind = Literal["allow", "deny"]
 Facts = Mapping[str, tuple[str, ...]]
 
-KEYS = ("cn", "o", "ou", "dns", "ip", "email", "uri", "fingerprint", "issuer")
+PEER_KEYS = ("cn", "o", "ou", "dns", "ip", "email", "uri", "fingerprint", "issuer")
+REQUEST_KEYS = ("method", "path")  # what a peer asks for, where requests are seen: in HTTP
+KEYS = PEER_KEYS + REQUEST_KEYS
 MAX_CONDITIONS = 32
 
 
@@ -101,6 +103,20 @@ class Rule:
                 raise BadRule(where, f"expected key=pattern, got {part.strip()!r}")
             conditions.append(condition(key.strip().lower(), (pattern.strip(),), where))
         return cls(kind, tuple(conditions), where)
+
+    @property
+    def about_requests(self) -> bool:
+        """Whether it has a condition on method or path."""
+        return any(condition.key in REQUEST_KEYS for condition in self.conditions)
+
+    def for_connections(self) -> Rule | None:
+        """What it says before a request is known: whom it may let in later; a denial of requests says nothing."""
+        if not self.about_requests:
+            return self
+        if self.kind == "deny":
+            return None
+        left = tuple(condition for condition in self.conditions if condition.key not in REQUEST_KEYS)
+        return Rule(self.kind, left, self.where, self.name, anyone=not left)
 
     def matches(self, facts: Facts) -> bool:
         """Whether the rule applies: to allow it must be certain, to deny it is enough that it may be so."""
