@@ -50,21 +50,21 @@ def twoway(place: Path, backend: int, *extra: str) -> Rival:
     return Rival("twoway", f"{version('twoway')}, {library()}", command, port)
 
 
-def _program(name: str) -> str | None:
+def find_program(name: str) -> str | None:
     return shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
 
 
-def _version(command: list[str], *patterns: str) -> str:
+def version_of(command: list[str], *patterns: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     text = done.stdout + done.stderr
     return ", ".join(match[0] for pattern in patterns if (match := re.search(pattern, text)))
 
 
-_LIBRARY = r"OpenSSL \d[\w.]+"
+LIBRARY = r"OpenSSL \d[\w.]+"
 
 
 def _nginx(place: Path, port: int, backend: int) -> Rival | None:
-    program, module = _program("nginx"), Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+    program, module = find_program("nginx"), Path("/usr/lib/nginx/modules/ngx_stream_module.so")
     if program is None or not module.exists():
         return None
     (place / "nginx.conf").write_text(f"""
@@ -79,12 +79,12 @@ stream {{ server {{
   proxy_pass 127.0.0.1:{backend};
 }} }}
 """)
-    version = _version([program, "-V"], r"nginx/[\d.]+", _LIBRARY)
+    version = version_of([program, "-V"], r"nginx/[\d.]+", LIBRARY)
     return Rival("nginx", version, [program, "-c", f"{place}/nginx.conf", "-p", str(place)], port)
 
 
 def _haproxy(place: Path, port: int, backend: int) -> Rival | None:
-    program = _program("haproxy")
+    program = find_program("haproxy")
     if program is None:
         return None
     _combined(place)
@@ -103,12 +103,12 @@ frontend in
 backend out
   server one 127.0.0.1:{backend}
 """)
-    version = _version([program, "-vv"], r"version [\d.]+", _LIBRARY)
+    version = version_of([program, "-vv"], r"version [\d.]+", LIBRARY)
     return Rival("haproxy", version, [program, "-f", f"{place}/haproxy.cfg"], port)
 
 
 def _hitch(place: Path, port: int, backend: int) -> Rival | None:
-    program = _program("hitch")
+    program = find_program("hitch")
     if program is None:
         return None
     _combined(place)
@@ -125,12 +125,15 @@ group = "nogroup"
 alpn-protos = "http/1.1"
 """)
     return Rival(
-        "hitch", _version([program, "--version"], r"[\d.]+"), [program, f"--config={place}/hitch.conf"], port
+        "hitch",
+        version_of([program, "--version"], r"[\d.]+"),
+        [program, f"--config={place}/hitch.conf"],
+        port,
     )
 
 
 def _stunnel(place: Path, port: int, backend: int) -> Rival | None:
-    program = _program("stunnel4") or _program("stunnel")
+    program = find_program("stunnel4") or find_program("stunnel")
     if program is None:
         return None
     _combined(place)
@@ -146,7 +149,7 @@ CAfile = {place}/api/ca.pem
 verifyChain = yes
 requireCert = yes
 """)
-    version = _version([program, "-version"], r"stunnel [\d.]+", _LIBRARY)
+    version = version_of([program, "-version"], r"stunnel [\d.]+", LIBRARY)
     return Rival("stunnel", version.replace("stunnel ", ""), [program, f"{place}/stunnel.conf"], port)
 
 

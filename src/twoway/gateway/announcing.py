@@ -16,7 +16,7 @@ def announce(journal: Journal, options: GatewayOptions, sockets: Sequence[socket
         port = port_of(sock)
         place = one.listen if one.listen.path else f"{one.listen.host}:{port}"
         targets = ", ".join(str(target) for target in one.targets)
-        way = "mutual TLS in" if one.tls_in else "plain in"
+        way = ("HTTP, " if one.http else "") + ("mutual TLS in" if one.tls_in else "plain in")
         out = "mutual TLS out" if one.tls_out else "plain out"
         journal.event(
             "listening", f"{place} ({way}) to {targets} ({out})",

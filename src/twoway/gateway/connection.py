@@ -16,6 +16,7 @@ from twoway.gateway import proxy_v2
 from twoway.gateway.dialing import Dialing
 from twoway.gateway.ends import PlainEnd, TlsEnd
 from twoway.gateway.faults import TooManyOfPeer
+from twoway.gateway.http.conversation import Conversation
 from twoway.gateway.loop import READ, WRITE
 from twoway.gateway.relay import Relay
 from twoway.steps import Step
@@ -27,6 +28,7 @@ from twoway.wire.peek import NeedMore, server_name_of
 
 if TYPE_CHECKING:
     from twoway.gateway.frontend import Frontend
+    from twoway.gateway.http.service import HttpService
 
 _RECEIVE = 16384  # a flight of a handshake; a larger buffer would cost a trip to the allocator's slow path
 _MAX_DRAINED = 1 << 20
@@ -44,7 +46,7 @@ class Connection:
         self.frontend, self.sock, self.address, self.number = frontend, sock, address, number
         self.since = frontend.loop.now
         self.session: SocketSession | None = None
-        self.relay: Relay | None = None
+        self.relay: Relay | Conversation | None = None
         self.stage = "hello" if frontend.options.tls_in else "connecting"
         self.counted = False
         self._front_mask = 0
@@ -144,6 +146,9 @@ class Connection:
         if not complete:
             self._watch_front(self._on_handshake, READ)
             return
+        if self.frontend.http is not None:
+            self._converse(self.frontend.http, session)
+            return
         self._first = self._proxy_header(session) if self.frontend.options.proxy_protocol else b""
         self._connect()
 
@@ -222,20 +227,32 @@ class Connection:
         self.stage = "open"
         front = TlsEnd(self.sock, self.session) if self.session is not None else PlainEnd(self.sock)
         self.relay = Relay(
-            self.frontend.loop, front, back, self._relayed, front_mask=self._front_mask, back_mask=back_mask
+            self.frontend.loop, front, back, self.relayed, front_mask=self._front_mask, back_mask=back_mask
         )
         self.relay.start(self._first)
         self._first = b""
 
-    def _relayed(self, relay: Relay, fault: BaseException | None) -> None:
+    def _converse(self, http: HttpService, session: SocketSession) -> None:
+        """HTTP: each request finds its own way."""
+        self.stage, self._first = "open", b""
+        conversation = Conversation(http, self, TlsEnd(self.sock, session), self._front_mask, self.relayed)
+        self.relay = conversation
+        conversation.start()
+
+    def goes_on_as(self, relay: Relay, way: Dialing) -> None:
+        """A conversation has become a relay to the end of this way."""
+        self.relay, self._way = relay, way
+
+    def relayed(self, relay: Relay | Conversation, fault: BaseException | None) -> None:
+        """What carried our bytes has ended."""
         self.stage = "ended"
         way = self._way
-        assert way is not None
-        if isinstance(fault, PeerRefused):
-            if self.session is None:  # in TLS 1.3 a target judges us after we think that all is done
-                way.refused(fault)
-            self.frontend.no_way(fault, self)
-        way.release()
+        if way is not None:  # a conversation finds one for each request
+            if isinstance(fault, PeerRefused):
+                if self.session is None:  # in TLS 1.3 a target judges us after we think that all is done
+                    way.refused(fault)
+                self.frontend.no_way(fault, self)
+            way.release()
         self.frontend.ended(self, fault)
 
     # -- ends from outside ---------------------------------------------------------------------------

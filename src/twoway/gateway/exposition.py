@@ -31,6 +31,7 @@ def _families(status: dict[str, Any]) -> Iterator[_Family]:
     for name, key, help_ in (
         ("handshake_seconds", "handshakes", "From accept to admitted, of connections that were let in."),
         ("connection_seconds", "relays", "How long relayed connections lived."),
+        ("request_seconds", "request_seconds", "From a request's head to the end of its answer, in HTTP."),
     ):
         yield name, "histogram", help_, [sample for one in listeners for sample in _histogram(one, key)]
 
@@ -65,6 +66,8 @@ def _counters(listeners: list[dict[str, Any]]) -> Iterator[_Family]:
         ("failed", "code", "Connections that found no way to a target."),
         ("ended", "how", "Relayed connections that ended, and how."),
         ("shadow", "decision", "What the shadow policy would have decided."),
+        ("requests", "status", "HTTP requests, by the class of their answer."),
+        ("requests_refused", "code", "HTTP requests that the gateway answered itself, by the reason's code."),
     ):
         yield f"{name}_total", "counter", help_, by(name, label)
 

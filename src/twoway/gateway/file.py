@@ -17,6 +17,7 @@ from typing import Any
 from twoway.credential import read
 from twoway.errors import ConfigError, TwowayError, UsageError
 from twoway.gateway.addresses import Address
+from twoway.gateway.http.identity import CERT_HEADERS, parse_named
 from twoway.gateway.options import Bounds, GatewayOptions, ListenerOptions
 from twoway.names import BadName, parse_dns_name
 from twoway.revocation.urls import is_url
@@ -25,9 +26,9 @@ MAX_FILE = 1 << 20
 _NAME_TABLE = re.compile(r"\s*\[\[\s*listener\s*\.\s*name\s*\]\]")
 _PATHS = ("identity", "policy", "shadow", "trust", "crl", "crl_cache", "passphrase_file", "via_credentials")
 _LISTS = ("allow", "deny", "trust", "crl", "pin", "target")
-_TEXTS = ("kind", "name", "listen", "listen_owner", "listen_mode", "identity", "policy", "shadow", "clients", "crl_rule", "server_name", "sni", "via", "via_credentials", "passphrase_file", "crl_cache", "revocation_depth", "unknown_name", "label")  # fmt: skip
-_FLAGS = ("allow_anyone_proven", "target_tls", "proxy_protocol", "unsafe_plain", "end_at_expiry")
-_LISTENER = (*_TEXTS, *_LISTS, *_FLAGS, "ticket_seconds", "limits", "name")
+_TEXTS = ("kind", "name", "listen", "listen_owner", "listen_mode", "identity", "policy", "shadow", "clients", "crl_rule", "server_name", "sni", "via", "via_credentials", "passphrase_file", "crl_cache", "revocation_depth", "unknown_name", "label", "client_cert_headers")  # fmt: skip
+_FLAGS = ("allow_anyone_proven", "target_tls", "proxy_protocol", "unsafe_plain", "end_at_expiry", "http")
+_LISTENER = (*_TEXTS, *_LISTS, *_FLAGS, "ticket_seconds", "limits", "name", "headers")
 # What a server name may have of its own: a [[listener.name]] table.
 _NAMED = ("name", "identity", "trust", "crl", "crl_rule", "revocation_depth", "pin", "policy", "allow", "deny", "allow_anyone_proven", "clients", "passphrase_file")  # fmt: skip
 _GATEWAY = (
@@ -47,6 +48,7 @@ _CHOICES = {
     "crl_rule": ("refuse", "warn"),
     "revocation_depth": ("leaf", "chain"),
     "unknown_name": ("serve", "refuse"),
+    "client_cert_headers": CERT_HEADERS,
 }
 
 
@@ -151,6 +153,8 @@ def _listener(table: dict[str, Any], number: int, base: Path, places: _Places) -
             raise BadGatewayFile(at("listen_mode"), str(error), error.remedy) from None
     targets = given.pop("target")
     given["targets"] = tuple(_address(one, at("target")) for one in targets)
+    if "headers" in given:
+        given["headers"] = _headers(table["headers"], at)
     given["bounds"] = _bounds(given.pop("limits", {}), at)
     try:
         listener = ListenerOptions(**given)
@@ -200,6 +204,18 @@ def _given(table: dict[str, Any], base: Path) -> dict[str, Any]:
     if passphrase is not None:
         given["passphrase"] = _from_file(Path(passphrase))
     return given
+
+
+def _headers(table: Any, at: Any) -> tuple[str, ...]:
+    """`headers = { X-Client = "cn" }` as the command line writes it."""
+    if not isinstance(table, dict) or not all(isinstance(fact, str) for fact in table.values()):
+        raise BadGatewayFile(at("headers"), "expected a table of header fields", 'write { X-Client = "cn" }')
+    found = tuple(f"{name}={fact}" for name, fact in table.items())
+    try:
+        parse_named(found)
+    except TwowayError as error:
+        raise BadGatewayFile(at("headers"), str(error), error.remedy) from None
+    return found
 
 
 def _bounds(table: Any, at: Any) -> Bounds:

@@ -16,6 +16,8 @@ from twoway.gateway.backend import Backend, Target
 from twoway.gateway.connection import Connection, too_many
 from twoway.gateway.door import BACK_OFF, Door
 from twoway.gateway.faults import OutlivedLimit
+from twoway.gateway.http.conversation import Conversation
+from twoway.gateway.http.service import HttpService
 from twoway.gateway.loop import Loop
 from twoway.gateway.material import Material
 from twoway.gateway.options import ListenerOptions
@@ -26,10 +28,11 @@ from twoway.steps import Step
 from twoway.tls import ClientContext, Refusal, Session
 from twoway.tls.faults import TicketElsewhere, Truncated
 from twoway.tls.generation import ServerGeneration
-from twoway.trust import Peer, Policy
+from twoway.trust import Decision, Peer
 
 SWEEP_SECONDS = 0.25
 _SLOW_SWEEP = 5.0
+_HTTP_SWEEP = 0.5
 
 
 class Frontend:
@@ -47,10 +50,11 @@ class Frontend:
         self.options, self.material, self.loop, self.journal = options, material, loop, journal
         self.door = Door(sockets, loop, self._took, self._out_of_descriptors)
         self.tally = Tally()
-        way = Way(options, self._client_context, lambda: material.via)
+        way = Way(options, self.client_context, lambda: material.via)
         through = material.via.address if material.via is not None else None
         targets = tuple(Target(address, through) for address in options.targets)
         self.backend = Backend(targets, way, loop, self._target_told)
+        self.http = HttpService(self) if options.http else None
         self.connections: set[Connection] = set()
         self._numbers = numbers or itertools.count(1)
         bounds = options.bounds
@@ -121,7 +125,7 @@ class Frontend:
         assert self.material.server is not None
         return self.material.server.current
 
-    def _client_context(self) -> ClientContext | None:
+    def client_context(self) -> ClientContext | None:
         return self.material.client.current if self.material.client is not None else None
 
     def admitted(self, connection: Connection, session: Session) -> None:
@@ -142,8 +146,9 @@ class Frontend:
                 self._count_peer(connection, session.peer, bounds.connections_per_peer)
             tally.resumed += session.resumed
             tally.post_quantum += "MLKEM" in (session.group or "").upper()
-            if self.material.shadow is not None:
-                self._ask_shadow(self.material.shadow, session)
+            shadow = self.material.shadow
+            if shadow is not None and session.peer is not None and self.http is None:
+                self.shadow_decided(session, shadow.decide(session.peer))
         tally.admitted += 1
         tally.handshakes.add(time.monotonic() - connection.since)
 
@@ -153,13 +158,11 @@ class Frontend:
         self._of_peer[peer.fingerprint] += 1
         connection.counted = True
 
-    def _ask_shadow(self, shadow: Policy, session: Session) -> None:
-        if session.peer is None:
-            return
-        decision = shadow.decide(session.peer)
+    def shadow_decided(self, session: Session, decision: Decision) -> None:
+        """Count and tell what the policy that decides nothing would have decided."""
         self.tally.shadow["allowed" if decision.allowed else "denied"] += 1
         if not decision.allowed:
-            who = session.peer.describe()
+            who = session.peer.describe() if session.peer is not None else "nobody proven"
             self.journal.event("shadow-denied", f"{who} would be refused: {decision.because}", peer=who)
 
     def refused(self, fault: BaseException, session: Session) -> None:
@@ -176,10 +179,10 @@ class Frontend:
     def drains(self, connection: Connection) -> None:
         self._draining.append((self.loop.now + self.options.bounds.drain_seconds, connection, "refused"))
 
-    def no_way(self, fault: BaseException, connection: Connection) -> None:
-        """The target, or the way to it, is the reason that a connection ends."""
+    def no_way(self, fault: BaseException, connection: Connection, *, what: str = "a connection") -> None:
+        """The target, or the way to it, is the reason that a connection ends, or a request fails."""
         self.tally.failed[fault.code if isinstance(fault, TwowayError) else "internal_error"] += 1
-        self.journal.fault("no-way", f"{self.name}: a connection of {self._who(connection)} ends", fault)
+        self.journal.fault("no-way", f"{self.name}: {what} of {self._who(connection)} ends", fault)
 
     def ended(self, connection: Connection, fault: BaseException | None) -> None:
         """A relay has ended."""
@@ -236,20 +239,25 @@ class Frontend:
                     if connection.stage not in ("open", "ended", "refused") and connection.stage != before:
                         self._waiting.append((now + self.options.bounds.connect_seconds, connection, ""))
         if now >= self._next_slow:
-            self._next_slow = now + min(_SLOW_SWEEP, max(SWEEP_SECONDS, self.options.bounds.idle_seconds / 4))
+            slow = _SLOW_SWEEP if self.http is None else _HTTP_SWEEP
+            self._next_slow = now + min(slow, max(SWEEP_SECONDS, self.options.bounds.idle_seconds / 4))
             self._sweep_open(now)
         self.loop.later(SWEEP_SECONDS, self._sweep)
 
     def _sweep_open(self, now: float) -> None:
         bounds, at = self.options.bounds, datetime.now(UTC)
+        if self.http is not None:
+            self.http.pool.sweep()
         for connection in tuple(self.connections):
             relay = connection.relay
             if relay is None or connection.stage != "open":
                 continue
             peer = connection.peer
-            if now - relay.active >= bounds.idle_seconds:
+            if self.http is not None and isinstance(relay, Conversation):
+                self.http.limit(relay, now)
+            elif now - relay.active >= bounds.idle_seconds:
                 self._end(connection, f"idle for {bounds.idle_seconds:g} s")
-            elif bounds.lifetime_seconds and now - connection.since >= bounds.lifetime_seconds:
+            if bounds.lifetime_seconds and now - connection.since >= bounds.lifetime_seconds:
                 self._end(connection, f"open for {bounds.lifetime_seconds:g} s")
             elif self.options.end_at_expiry and peer is not None and peer.not_after <= at:
                 self._end(connection, f"the certificate expired at {peer.not_after:%Y-%m-%d %H:%M:%S} UTC")

@@ -11,13 +11,14 @@ from twoway.credential import Credential, read
 from twoway.credential.keys import Passphrase
 from twoway.errors import UsageError
 from twoway.gateway.addresses import Address
+from twoway.gateway.http.identity import CERT_HEADERS, CertHeaders, check_forms, parse_named
 from twoway.gateway.via import Via
 from twoway.names import BadName, is_ip, parse_dns_name
 from twoway.revocation.list_cache import ListCache, default_directory
 from twoway.revocation.urls import Url, is_url
 from twoway.server.options import Paths, ServeOptions
 from twoway.tls import Clients, ClientSettings, ServerSettings
-from twoway.tls.settings import TICKET_SECONDS, UnknownNames
+from twoway.tls.settings import TICKET_SECONDS, UnknownNames, check_no_requests
 from twoway.trust import Pins, Policy, Trust
 from twoway.trust.revocation import CrlRule, CrlScope
 
@@ -39,9 +40,14 @@ class Bounds:
     connections_per_peer: int = 0
     handshakes_per_second: float = 0.0
     health_seconds: float = 0.0
+    header_seconds: float = 10.0
+    keep_alive_seconds: float = 75.0
+    body_seconds: float = 60.0
+    response_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        for name in ("handshake_seconds", "connect_seconds", "idle_seconds", "drain_seconds", "connections"):
+        for name in ("handshake_seconds", "connect_seconds", "idle_seconds", "drain_seconds", "connections",
+                     "header_seconds", "keep_alive_seconds", "body_seconds", "response_seconds"):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise UsageError(
                     f"expected {name} above 0, got {getattr(self, name)}", "give a positive number"
@@ -93,6 +99,9 @@ class ListenerOptions:
     proxy_protocol: bool = False
     unsafe_plain: bool = False
     end_at_expiry: bool = False
+    http: bool = False
+    client_cert_headers: CertHeaders = "rfc9440"
+    headers: Sequence[str] = ()
     ticket_seconds: int = TICKET_SECONDS
     passphrase: Passphrase = field(default=None, repr=False)
     bounds: Bounds = field(default_factory=Bounds)
@@ -117,6 +126,7 @@ class ListenerOptions:
         for url in self.crl_urls:
             Url.parse(url, configured=True)
         self._check_names()
+        self._check_http()
         if self.kind == "server":
             self._check_policy()
         if self.kind == "client" and (self.allow or self.deny):
@@ -176,6 +186,35 @@ class ListenerOptions:
                     "use a loopback address or a UNIX socket; or say --unsafe-plain when the network in between"
                     " is protected by other means",
                 )
+
+    @property
+    def named_headers(self) -> tuple[tuple[str, str], ...]:
+        """The header fields of the user's choice: name and fact."""
+        return parse_named(self.headers)
+
+    def _check_http(self) -> None:
+        if self.client_cert_headers not in CERT_HEADERS:
+            raise UsageError(
+                f"there is no form {self.client_cert_headers!r} of client certificate headers",
+                f"there are {', '.join(CERT_HEADERS)}",
+            )
+        check_forms(self.client_cert_headers, self.named_headers)
+        if not self.http:
+            if self.headers:
+                raise UsageError(
+                    "headers are written into requests, and this listener reads none", "add --http"
+                )
+            return
+        if self.kind == "client":
+            raise UsageError(
+                "a client listener relays what it is given, HTTP too, and reads none of it",
+                "leave --http out",
+            )
+        if self.proxy_protocol:
+            raise UsageError(
+                "in HTTP mode a connection to a target serves several clients, and PROXY protocol names one",
+                "leave --proxy-protocol out: who asks is told in header fields",
+            )
 
     def _check_policy(self) -> None:
         if self.clients == "none":
@@ -246,18 +285,20 @@ class ListenerOptions:
             clients=self.clients if self.tls_in else "required",
             passphrase=self.passphrase,
             ticket_seconds=self.ticket_seconds,
+            judges_requests=self.http,
         )
 
     def server_settings(self) -> ServerSettings:
         """Load everything for mutual TLS in; raises ConfigError."""
         settings = self.source().settings()
-        # No application protocol is negotiated: the target decides what is spoken.
+        # No application protocol is negotiated in a relay: the target decides what is spoken.
         return ServerSettings(
             settings.credential,
             settings.trust,
             settings.policy,
             clients=settings.clients,
-            alpn=(),
+            alpn=("http/1.1",) if self.http else (),
+            judges_requests=self.http,
             ticket_seconds=settings.ticket_seconds,
             pins=Pins.parse(self.pin) if self.clients != "none" else None,
         )
@@ -270,7 +311,10 @@ class ListenerOptions:
 
     def shadow_policy(self) -> Policy | None:
         """The policy that only says what it would decide; raises ConfigError."""
-        return Policy.load(self.shadow) if isinstance(self.shadow, (str, Path)) else self.shadow
+        policy = Policy.load(self.shadow) if isinstance(self.shadow, (str, Path)) else self.shadow
+        if policy is not None and not self.http:
+            check_no_requests(policy)
+        return policy
 
     def proxy(self) -> Via | None:
         """The proxy on the way to the targets, with its credentials; raises ConfigError."""

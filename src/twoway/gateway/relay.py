@@ -107,6 +107,9 @@ class Relay:
             self._loop.hand_over(self.back.fd, self._on_back)
         self._turn(self.up, self.down, self.front, READ)
 
+    def leave(self) -> None:
+        """Nothing: whether a relay may end only its two ends know."""
+
     @property
     def carried(self) -> tuple[int, int]:
         """Bytes of the front that the back has taken, and the other way round."""

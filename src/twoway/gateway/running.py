@@ -119,6 +119,8 @@ class Gateway:
             if frontend.options.listen.path and self._parent is None:
                 remove(frontend.options.listen.path, frontend.sock)
             frontend.stop()
+            if frontend.http is not None:
+                frontend.http.close()
         for page in (self.admin, self.metrics, self._parent):
             if page is not None:
                 page.close()
@@ -162,7 +164,9 @@ class Gateway:
                 remove(frontend.options.listen.path, frontend.sock)
             frontend.stop()
             for connection in tuple(frontend.connections):
-                if not gentle and connection.relay is None and connection.stage != "refused":
+                if connection.relay is not None:
+                    connection.relay.leave()
+                elif not gentle and connection.stage != "refused":
                     connection.drop()
         end = self.loop.now + self.options.drain_seconds
 

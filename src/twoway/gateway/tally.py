@@ -51,6 +51,9 @@ class Tally:
         self.bytes_down = 0
         self.handshakes = Histogram(HANDSHAKES)
         self.lives = Histogram(RELAYS)
+        self.requests: Counter[str] = Counter()
+        self.requests_refused: Counter[str] = Counter()
+        self.request_seconds = Histogram(HANDSHAKES)
         self.reloads = 0
         self.reloads_failed = 0
         self.last_reload_error = ""
@@ -69,10 +72,13 @@ class Tally:
             "failed": dict(self.failed),
             "ended": dict(self.ended),
             "shadow": dict(self.shadow),
+            "requests": dict(self.requests),
+            "requests_refused": dict(self.requests_refused),
             "bytes_up": self.bytes_up,
             "bytes_down": self.bytes_down,
             "handshakes": self.handshakes.as_dict(),
             "relays": self.lives.as_dict(),
+            "request_seconds": self.request_seconds.as_dict(),
             "reloads": self.reloads,
             "reloads_failed": self.reloads_failed,
             "last_reload_error": self.last_reload_error,

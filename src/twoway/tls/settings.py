@@ -77,7 +77,7 @@ class ServerSettings:
     def __post_init__(self) -> None:
         _check_versions(self.minimum_version, self.maximum_version)
         if not self.judges_requests:
-            _check_no_requests(self.policy)
+            check_no_requests(self.policy)
         if self.clients not in ("required", "optional", "none"):
             raise UsageError(
                 f"clients={self.clients!r} is not a way to ask for certificates",
@@ -116,7 +116,7 @@ class ClientSettings:
     def __post_init__(self) -> None:
         _check_versions(self.minimum_version, self.maximum_version)
         if self.policy is not None:
-            _check_no_requests(self.policy)
+            check_no_requests(self.policy)
         if self.trust is None:
             if self.credential is None:
                 raise UsageError(
@@ -126,7 +126,8 @@ class ClientSettings:
             object.__setattr__(self, "trust", trust_of(self.credential))
 
 
-def _check_no_requests(policy: Policy) -> None:
+def check_no_requests(policy: Policy) -> None:
+    """Raises BadRule for a rule about requests, with its place: nobody would ever apply it."""
     rule = next((rule for rule in policy.rules if rule.about_requests), None)
     if rule is not None:
         raise BadRule(

@@ -83,6 +83,21 @@ def _way_out(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Whether callers must show a certificate.",
 )
+@click.option("--http", is_flag=True, help="Read HTTP/1.1: judge each request, and tell the target who asks.")
+@click.option(
+    "--client-cert-headers",
+    type=click.Choice(["rfc9440", "xfcc", "none"]),
+    default="rfc9440",
+    show_default=True,
+    help="With --http: Client-Cert (RFC 9440), X-Forwarded-Client-Cert (Envoy), or none of them.",
+)
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="NAME=FACT",
+    help="With --http: a header field with cn, subject, spiffe, uri, dns, email, fingerprint, serial, pem …",
+)
 @click.option("--proxy-protocol", is_flag=True, help="Tell the target who called, by PROXY protocol v2.")
 @click.option(
     "--target-tls", is_flag=True, help="Speak mutual TLS to the target too, under the same identity."

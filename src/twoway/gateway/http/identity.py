@@ -1,0 +1,170 @@
+"""Who asks, told to the target in header fields; and every name under which somebody else could say the same; pure.
+
+| form | fields |
+|---|---|
+| rfc9440 | `Client-Cert`, `Client-Cert-Chain` |
+| xfcc | `X-Forwarded-Client-Cert`, as Envoy writes it |
+| named | any name, with one fact of the certificate |
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Sequence
+from typing import Literal
+from urllib.parse import quote
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from twoway.errors import UsageError
+from twoway.trust import Peer
+
+CertHeaders = Literal["rfc9440", "xfcc", "none"]
+CERT_HEADERS: tuple[CertHeaders, ...] = ("rfc9440", "xfcc", "none")
+# Whatever of these comes in is stripped, also when the gateway sends none of them: nobody vouches for it.
+CLAIMS = (
+    b"Client-Cert", b"Client-Cert-Chain", b"X-Forwarded-Client-Cert",
+    b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host", b"X-Forwarded-Port", b"X-Forwarded-Ssl",
+    b"X-Forwarded-Server", b"X-Real-IP", b"Forwarded",
+    b"X-Client-Cert", b"X-SSL-Cert", b"X-SSL-Client-Cert", b"SSL-Client-Cert", b"SSL-Client-Verify", b"SSL-Client-S-DN",
+    b"X-SSL-Client-Verify", b"X-SSL-Client-DN", b"X-SSL-Client-S-DN", b"X-SSL-Client-CN", b"X-SSL-Client-Fingerprint",
+    b"X-Amzn-Mtls-Clientcert", b"X-Client-Verify", b"X-Client-DN",
+)  # fmt: skip
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
+# Fields that a target, or the way to it, reads for something else.
+_NOT_OURS = frozenset(
+    ("host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "expect", "via",
+     "keep-alive", "authorization", "cookie", "content-type", "accept", "date", "x-forwarded-for", "x-forwarded-proto")
+)  # fmt: skip
+_PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+
+
+def _text(value: str | None) -> str:
+    """RFC 9110 §5.5 wants visible ASCII: everything else is percent-encoded UTF-8, and so is the per cent."""
+    return quote(value or "", safe=_PLAIN).strip()
+
+
+def _list(values: Sequence[str]) -> str:
+    """Several values, one after a comma and a space; a comma within one is percent-encoded."""
+    return ", ".join(quote(value, safe=_PLAIN.replace(",", "")).strip() for value in values)
+
+
+def _der(peer: Peer) -> str:
+    return base64.b64encode(peer.leaf.public_bytes(Encoding.DER)).decode("ascii")
+
+
+def _pem(peer: Peer) -> str:
+    return quote(peer.leaf.public_bytes(Encoding.PEM).decode("ascii"), safe="")
+
+
+FACTS: dict[str, Callable[[Peer], str]] = {
+    "subject": lambda peer: _text(peer.subject),
+    "cn": lambda peer: _text(peer.common_name),
+    "o": lambda peer: _list(peer.organizations),
+    "ou": lambda peer: _list(peer.organizational_units),
+    "issuer": lambda peer: _text(peer.issuer),
+    "spiffe": lambda peer: _text(peer.spiffe_id),
+    "uri": lambda peer: _list(peer.names.uri),
+    "dns": lambda peer: _list(peer.names.dns),
+    "ip": lambda peer: _list(peer.names.ip),
+    "email": lambda peer: _list(peer.names.email),
+    "serial": lambda peer: peer.serial,
+    "fingerprint": lambda peer: peer.fingerprint,
+    "not_before": lambda peer: peer.not_before.isoformat(),
+    "not_after": lambda peer: peer.not_after.isoformat(),
+    "der": _der,
+    "pem": _pem,
+    "verify": lambda _: "SUCCESS",
+}
+
+
+def parse_named(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Read NAME=FACT as people write it; raises UsageError."""
+    found: list[tuple[str, str]] = []
+    for text in texts:
+        name, equals, fact = text.partition("=")
+        if not equals or _NAME.fullmatch(name) is None:
+            raise UsageError(
+                f"expected NAME=FACT, got {text!r}",
+                "NAME is made of letters, digits and dashes: X-Client-Name=cn",
+            )
+        if name.lower() in _NOT_OURS:
+            raise UsageError(
+                f"{name} means something else to the target", "choose another name, as X-Client-Name"
+            )
+        if fact not in FACTS:
+            raise UsageError(f"there is no fact {fact!r}", f"there are {', '.join(FACTS)}")
+        if name.lower() in (one.lower() for one, _ in found):
+            raise UsageError(f"{name} was given twice", "a header field tells one fact")
+        found.append((name, fact))
+    return tuple(found)
+
+
+def check_forms(form: CertHeaders, named: Sequence[tuple[str, str]]) -> None:
+    """Raises UsageError when a named header is the one that a form writes."""
+    taken = {
+        "rfc9440": ("client-cert", "client-cert-chain"),
+        "xfcc": ("x-forwarded-client-cert",),
+        "none": (),
+    }[form]
+    for name, _ in named:
+        if name.lower() in taken:
+            raise UsageError(
+                f"{name} is written already", f"leave it out, or choose another form than {form}"
+            )
+
+
+class Identity:
+    """The lines that tell a target who asks, and the names that are stripped for it."""
+
+    def __init__(self, form: CertHeaders, named: Sequence[tuple[str, str]]) -> None:
+        self._form, self._named = form, tuple(named)
+
+    @property
+    def stripped(self) -> tuple[bytes, ...]:
+        return (*CLAIMS, *(name.encode("ascii") for name, _ in self._named))
+
+    def lines(self, peer: Peer | None, address: str | None, *, own_uris: Sequence[str] = ()) -> bytes:
+        """Whole lines, for a client that was proven to be this one or has shown no certificate.
+
+        `own_uris` are those of the certificate that the gateway has shown.
+        """
+        told = ["Via: 1.1 twoway", "X-Forwarded-Proto: https"]
+        if address is not None:
+            told.append(f"X-Forwarded-For: {address}")
+        if peer is not None:
+            if self._form == "rfc9440":
+                told += _rfc9440(peer)
+            elif self._form == "xfcc":
+                told.append(f"X-Forwarded-Client-Cert: {_xfcc(peer, own_uris)}")
+            told += [f"{name}: {FACTS[fact](peer)}" for name, fact in self._named]
+        else:
+            told += [f"{name}: NONE" for name, fact in self._named if fact == "verify"]
+        return "".join(f"{line}\r\n" for line in told).encode("ascii")
+
+
+def _xfcc(peer: Peer, own_uris: Sequence[str]) -> str:
+    """One element: keys joined by semicolons, values quoted where they hold a separator."""
+    pairs = [("By", uri) for uri in own_uris[:1]]
+    pairs += [("Hash", peer.fingerprint), ("Cert", _pem(peer)), ("Subject", _text(peer.subject))]
+    pairs += [("URI", _text(uri)) for uri in peer.names.uri]
+    pairs += [("DNS", _text(name)) for name in peer.names.dns]
+    return ";".join(f"{key}={_quoted(key, value)}" for key, value in pairs)
+
+
+def _rfc9440(peer: Peer) -> list[str]:
+    """RFC 9440 §2.2 and §2.3: the leaf, then the authorities between it and the root, as Structured Field bytes."""
+    between = [one for one in peer.chain[1:] if one.subject != one.issuer]
+    told = [f"Client-Cert: :{_der(peer)}:"]
+    if between:
+        chain = (base64.b64encode(one.public_bytes(Encoding.DER)).decode("ascii") for one in between)
+        told.append("Client-Cert-Chain: " + ", ".join(f":{one}:" for one in chain))
+    return told
+
+
+def _quoted(key: str, value: str) -> str:
+    if key in ("Subject", "Cert") or any(character in value for character in ',;="'):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return value
