@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,8 @@ from tests.conftest import Command, judge
 from tests.pki import NOW, Issuer
 from twoway.credential import certificate_pem, chain_pem, generate_key, private_key_pem
 from twoway.doctor.inspection import inspect_bytes, inspect_directory
+from twoway.doctor.inspection.encodings import split
+from twoway.doctor.inspection.prose import prose
 
 ROOT = Issuer.root("Acme Root")
 ISSUING = ROOT.below("Acme Issuing")
@@ -162,6 +166,74 @@ def test_what_is_none_of_these_is_named_with_a_way_out(data: bytes, what: str):
         )
         or told.faults
     )
+
+
+DER = tuple(one.public_bytes(Encoding.DER) for one in (LEAF, ISSUING.certificate))
+
+
+@pytest.mark.parametrize("lines", [base64.encodebytes, base64.b64encode], ids=["in lines", "in one"])
+def test_base64_without_pem_lines_is_opened_and_said(lines: Callable[[bytes], bytes]):
+    told = inspect_bytes(lines(DER[0]), "cert.txt")
+    assert [item.facts["subject"] for item in told.items] == ["CN=orders"]
+    assert told.notes[0].startswith("base64 without its PEM lines")
+    assert told.uses["client"] == []
+
+
+def test_der_objects_one_behind_the_other_are_all_told_and_judged_together():
+    """X.690 §8.1: each says its own length. Most programs read no further than the first."""
+    key = KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    crl = ISSUING.crl(LEAF).public_bytes(Encoding.DER)
+    told = inspect_bytes(b"".join((*DER, key, crl, b"\x30\x00")), "all.der")
+    assert [item.kind for item in told.items] == [
+        "certificate",
+        "certificate",
+        "private key",
+        "revocation list",
+        "DER object",
+    ]
+    assert told.notes[0].startswith("5 DER objects one behind the other")
+    assert told.uses["client"] == []
+    other = generate_key("p256").private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    told = inspect_bytes(b"".join((*DER, other)), "all.der")
+    assert [fault.code for fault in told.faults] == ["key_mismatch"]
+
+
+def test_a_key_of_another_certificate_in_the_same_file_is_told():
+    told = inspect_bytes(chain_pem(CLIENT.chain) + private_key_pem(generate_key("p256")), "both.pem")
+    assert [fault.code for fault in told.faults] == ["key_mismatch"]
+    assert "for a client: nothing else is wrong with it" in "\n".join(prose(told))
+    assert inspect_bytes(chain_pem(CLIENT.chain) + private_key_pem(KEY), "both.pem").faults == []
+
+
+def test_bytes_behind_a_der_object_that_are_none_are_not_passed_over():
+    told = inspect_bytes(DER[0] + b"\n\n", "cert.der")
+    assert told.items or told.notes or told.faults
+    assert split(DER[0] + b"\n\n") == ()
+
+
+def test_a_pkcs7_bundle_is_not_blamed_for_its_order():
+    """RFC 5652 §5.1: certificates are a set; DER sorts it."""
+    for order in ([LEAF, ISSUING.certificate], [ISSUING.certificate, LEAF]):
+        told = inspect_bytes(pkcs7.serialize_certificates(order, Encoding.DER), "bundle.p7b")
+        assert [item.facts["subject"] for item in told.items] == ["CN=orders", "CN=Acme Issuing"]
+        assert told.uses["client"] == []
+
+
+@given(st.lists(st.binary(max_size=300), max_size=5))
+def test_what_is_split_is_what_was_joined(bodies: list[bytes]):
+    parts = tuple(
+        b"\x30" + (bytes([len(b)]) if len(b) < 128 else b"\x82" + len(b).to_bytes(2, "big")) + b
+        for b in bodies
+    )
+    assert split(b"".join(parts)) == parts
+    assert split(b"".join(parts) + b"\x30") == ()
+
+
+@pytest.mark.parametrize(("kind", "data"), KINDS, ids=[f"{kind}-{n}" for n, (kind, _) in enumerate(KINDS)])
+def test_every_kind_fits_on_eighty_columns(kind: str, data: bytes):
+    lines = list(prose(inspect_bytes(data, "file", passphrase=b"open")))
+    assert [line for line in lines if len(line) > 80] == []
+    assert f"  1. {kind}" in lines
 
 
 @given(st.binary(max_size=400))

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from twoway.cli._identity import passphrase_options
-from twoway.cli._output import emit, printable
+from twoway.cli._output import emit
 from twoway.cli._passphrase import Passphrase
 from twoway.errors import UsageError
 
 if TYPE_CHECKING:
-    from twoway.doctor.finding import Finding
     from twoway.doctor.inspection import Inspected
 
 
@@ -41,8 +38,10 @@ def inspect(
     if as_json:
         emit([one.as_dict() for one in told], json=True)
     else:
+        from twoway.doctor.inspection.prose import prose
+
         for number, one in enumerate(told):
-            emit([*([""] if number else []), *_lines(one)])
+            emit([*([""] if number else []), *prose(one)])
     return 0 if all(one.readable for one in told) else 1
 
 
@@ -72,36 +71,3 @@ def _one(path: Path, passphrase: Passphrase | None) -> Inspected:
             f"{path} is larger than {MAX_BYTES // 2**20} MiB", "no file of this field is so large"
         )
     return inspect_bytes(data, str(path), passphrase=passphrase)
-
-
-def _lines(told: Inspected) -> Iterator[str]:
-    kinds = ", ".join(dict.fromkeys(item.kind for item in told.items)) or "nothing that can be read"
-    yield f"{printable(told.where)}: {kinds}"
-    for note in told.notes:
-        yield f"  {printable(note)}"
-    for number, item in enumerate(told.items, 1):
-        yield f"  {number}. {item.kind}"
-        for name, value in item.facts.items():
-            yield f"     {name.replace('_', ' '):<16} {_told(value)}"
-    for finding in told.faults:
-        yield from _finding("wrong", finding)
-    for side, findings in told.uses.items():
-        if not findings:
-            yield f"  for a {side}: nothing is wrong with it"
-        for finding in findings:
-            yield from _finding(f"for a {side}", finding)
-
-
-def _finding(where: str, finding: Finding) -> Iterator[str]:
-    yield f"  {where}: {finding.severity}: {printable(finding.summary)} ({finding.code})"
-    yield f"     remedy: {printable(finding.remedy)}"
-
-
-def _told(value: object) -> str:
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return printable(", ".join(str(one) for one in value)) or "-"
-    return printable(str(value))

@@ -86,13 +86,14 @@ def of_request(one: x509.CertificateSigningRequest) -> Facts:
     except x509.ExtensionNotFound:
         names = []
     others = [e.oid._name for e in one.extensions if not isinstance(e.value, x509.SubjectAlternativeName)]
-    return {
+    facts: Facts = {
         "subject": display_name(one.subject) or "(none)",
-        "asks_for": names,
+        "asks_for": names or "no name",
         "asks_for_extensions": others,
         "key": key_type_of(one.public_key()),
         "signed_by_its_key": one.is_signature_valid,
     }
+    return {name: value for name, value in facts.items() if value != []}
 
 
 def of_crl(one: x509.CertificateRevocationList, now: datetime) -> Facts:
@@ -130,6 +131,11 @@ def of_ocsp_response(data: bytes) -> Facts:
             "next_update": one.next_update_utc or "never said",
         }
         break
+    responder = response.responder_name
+    if responder is not None:
+        facts["responder"] = display_name(responder)
+    elif response.responder_key_hash is not None:
+        facts["responder_key"] = response.responder_key_hash.hex()
     facts["produced"] = response.produced_at_utc
     facts["answers"] = sum(1 for _ in response.responses)
     return facts

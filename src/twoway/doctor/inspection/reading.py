@@ -11,12 +11,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_der_public_key, pkcs7
 
-from twoway.credential import CredentialError, Passphrase, is_ca, pem
-from twoway.credential.keys import load_private_key
+from twoway.credential import CredentialError, KeyMismatch, Passphrase, belongs, describe, is_ca, pem
+from twoway.credential.keys import load_der_key
 from twoway.doctor.contents import read_contents
 from twoway.doctor.files import examine
 from twoway.doctor.finding import Finding
 from twoway.doctor.inspection import facts
+from twoway.doctor.inspection.encodings import split, unarmoured
 from twoway.doctor.inspection.sorts import sort_of
 from twoway.doctor.material import Material, Side
 from twoway.errors import TwowayError
@@ -66,15 +67,15 @@ class Inspected:
 def inspect_bytes(
     data: bytes, where: str, *, passphrase: Passphrase = None, now: datetime | None = None
 ) -> Inspected:
-    """What is in `data`: PEM with any number of blocks, DER of any kind, or PKCS#12."""
+    """What is in `data`: PEM with any number of blocks, DER of any kind and number, base64 of it, or PKCS#12."""
     told, at = Inspected(where), now or datetime.now(UTC)
     with warnings.catch_warnings(
         action="ignore"
     ):  # what is odd in a stranger's certificate is told by findings
         if b"-----BEGIN " in data[:MAX_BYTES]:
             _read_pem(data, told, at, passphrase)
-        elif not _read_der(data, told, at):
-            _read_bundle(data, told, at, passphrase)
+        else:
+            _read_binary(_without_armour(data, told), told, at, passphrase)
         if not told.items and not told.faults:
             what, hint = sort_of(data)
             told.notes += [f"this looks like {what}", hint]
@@ -175,6 +176,10 @@ def _tell_contents(
     told.items += [Item("revocation list", facts.of_crl(one, now)) for one in crls]
     if key is not None:
         told.items.append(Item("private key", facts.of_key(key, private=True)))
+        if certificates and not any(belongs(key, one) for one in certificates):  # type: ignore[arg-type]
+            told.faults.append(
+                _as_finding(KeyMismatch(f"the key in {told.where}", describe(certificates[0])))
+            )
     if certificates and not all(_authority(one) for one in certificates):
         for side in _SIDES:
             material = Material(side, chain=certificates, key=key, now=now)  # type: ignore[arg-type]
@@ -195,15 +200,60 @@ def _as_finding(fault: TwowayError) -> Finding:
 # -- DER -------------------------------------------------------------------------------------------------
 
 
+def _without_armour(data: bytes, told: Inspected) -> bytes:
+    der = unarmoured(data)
+    if der is None:
+        return data
+    told.notes.append("base64 without its PEM lines: most programs want a -----BEGIN … line above it")
+    return der
+
+
+def _read_binary(data: bytes, told: Inspected, now: datetime, passphrase: Passphrase) -> None:
+    parts = split(data)
+    if len(parts) > 1:
+        _read_several(parts, told, now)
+    elif not _read_der(data, told, now):
+        _read_bundle(data, told, now, passphrase)
+
+
+def _read_several(parts: tuple[bytes, ...], told: Inspected, now: datetime) -> None:
+    """Certificates, and a key beside them, are judged together, as in a PEM file."""
+    told.notes.append(f"{len(parts)} DER objects one behind the other: most programs read the first only")
+    certificates, key, rest = list[x509.Certificate](), None, list[bytes]()
+    for part in parts:
+        try:
+            certificates.append(x509.load_der_x509_certificate(part))
+            continue
+        except Exception:  # noqa: BLE001 - it is something else
+            opened = _key_in(part, told.where)
+        if opened is None or key is not None:
+            rest.append(part)
+        key = key or opened
+    _tell_contents(told, tuple(certificates), (), key, now)
+    for part in rest:
+        if not _read_der(part, told, now):
+            told.items.append(
+                Item("DER object", {"size": f"{len(part)} bytes", "state": "not read any further"})
+            )
+
+
+def _key_in(der: bytes, where: str) -> object | None:
+    try:
+        return load_der_key(der, None, where=where, encrypted=False)
+    except Exception:  # noqa: BLE001 - it is something else
+        return None
+
+
 def _read_der(data: bytes, told: Inspected, now: datetime) -> bool:
     """Try each kind of object; the first that decodes is what it is."""
     if data[:1] != b"\x30":
         return False
+    before = len(told.items)
     try:
         _tell_contents(told, (x509.load_der_x509_certificate(data),), (), None, now)
         return True
     except Exception:  # noqa: BLE001 - it is something else
-        told.items.clear()
+        del told.items[before:]
     if _read_pkcs7(data, told, now):
         return True
     tries: tuple[Callable[[], Item], ...] = (
@@ -213,7 +263,8 @@ def _read_der(data: bytes, told: Inspected, now: datetime) -> bool:
         lambda: Item("OCSP request", facts.of_ocsp_request(data)),
         lambda: Item("public key", facts.of_key(load_der_public_key(data), private=False)),
         lambda: Item(
-            "private key", facts.of_key(load_private_key(data, None, where=told.where), private=True)
+            "private key",
+            facts.of_key(load_der_key(data, None, where=told.where, encrypted=False), private=True),
         ),
     )
     for one in tries:
@@ -227,12 +278,21 @@ def _read_der(data: bytes, told: Inspected, now: datetime) -> bool:
 
 def _read_pkcs7(der: bytes, told: Inspected, now: datetime) -> bool:
     try:
-        certificates = tuple(pkcs7.load_der_pkcs7_certificates(der))
+        certificates = _chained(pkcs7.load_der_pkcs7_certificates(der))
     except Exception:  # noqa: BLE001 - it is something else
         return False
-    told.notes.append(f"a PKCS#7 bundle of {len(certificates)} certificates")
+    told.notes.append(f"a PKCS#7 bundle of {len(certificates)} certificates, which has no order of its own")
     _tell_contents(told, certificates, (), None, now)
     return True
+
+
+def _chained(found: list[x509.Certificate]) -> tuple[x509.Certificate, ...]:
+    """RFC 5652 §5.1: a set has no order; the leaf, then each issuer, then the rest."""
+    rest = sorted(found, key=_authority)
+    order = rest[:1]
+    while above := next((one for one in rest if one not in order and one.subject == order[-1].issuer), None):
+        order.append(above)
+    return (*order, *(one for one in rest if one not in order))
 
 
 def _read_bundle(data: bytes, told: Inspected, now: datetime, passphrase: Passphrase) -> None:
