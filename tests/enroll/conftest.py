@@ -72,6 +72,14 @@ def authority(tmp_path: Path) -> Iterator[Authority]:
         yield made
 
 
+@contextlib.contextmanager
+def served(authority: Authority) -> Iterator[Served]:
+    """A service with the usual options."""
+    stream = io.StringIO()
+    with background(authority, OPTIONS, Journal("json", stream)) as running:
+        yield Served(running, stream)
+
+
 @pytest.fixture
 def serve(authority: Authority) -> Serve:
     """Start a service, with other options than the usual ones."""

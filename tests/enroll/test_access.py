@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import pickle
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import delete
 
-from tests.enroll.conftest import ROLES, Serve, Served
-from twoway.authority import schema
+from tests.enroll.conftest import ROLES, Serve, Served, served
+from twoway.authority import Authority, schema
 from twoway.enroll import access, routes
 from twoway.enroll.access import ACCESS, Standing, decide
 from twoway.enroll.call import Endpoint
+from twoway.enroll.caller import by_certificate
 from twoway.enroll.faults import CredentialNeeded, NotPermitted
 
 ENDPOINTS = [endpoint for endpoint in routes.ENDPOINTS if "tls" in endpoint.ports]
@@ -55,22 +58,57 @@ def test_nobody_is_asked_for_a_credential_and_somebody_is_told_what_is_missing(
         assert error.remedy
 
 
-def expected(endpoint: Endpoint, standings: set[str]) -> set[int]:
-    """The statuses that say the table's answer."""
-    if ACCESS[endpoint.name] & {*standings, "nobody"}:
-        return set(range(200, 600)) - {401, 403}
-    return {401} if not standings else {403}
+KINDS = {
+    # What is presented, and what the caller is by it where the endpoint looks for such a credential.
+    "nothing": set(),
+    "certificate": {"identity"},
+    **{f"certificate of {role}": {"identity", role} for role in ROLES},
+    "token for enroll": {"token"},
+    "token for est": {"token"},
+    "basic": {"est-basic"},
+}
+TAKES = {
+    # Where a credential other than a certificate counts at all.
+    "token for enroll": {"enroll"},
+    "token for est": set(),
+    "basic": set(),
+}
 
 
-@pytest.mark.parametrize("who", ["nobody", "plain", *ROLES])
+@pytest.fixture(scope="module")
+def everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    directory = tmp_path_factory.mktemp("access") / "pki"
+    with Authority.create(directory, name="Acme", no_passphrase=True) as made, served(made) as service:
+        yield service
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
-def test_every_certificate_at_every_endpoint(endpoint: Endpoint, who: str, service: Served) -> None:
-    """The answer is 401 or 403 exactly where the table does not let such a caller in."""
-    identity = None if who == "nobody" else service.authority.issue_client(who)
-    standings = set() if who == "nobody" else {"identity"} | ({who} & set(ROLES))
+def test_every_credential_at_every_endpoint(endpoint: Endpoint, kind: str, everywhere: Served) -> None:
+    """The answer is 401 or 403 exactly where the table does not let such a caller in (CVE-2025-44005)."""
+    standings, identity, headers = KINDS[kind], None, {}
+    if kind.startswith("certificate"):
+        identity = everywhere.authority.issue_client(kind.removeprefix("certificate of "))
+    elif kind.startswith("token"):
+        audience = kind.removeprefix("token for ")
+        made = everywhere.authority.tokens.make(
+            "client", "orders", audience=audience, actor="tester", now=everywhere.running.service.now()
+        )
+        headers["authorization"] = f"Bearer {made.text}"
+    elif kind == "basic":
+        headers["authorization"] = "Basic " + base64.b64encode(b"orders:secret").decode()
+    looked_for = by_certificate in endpoint.authenticate if identity else endpoint.name in TAKES.get(kind, ())
+    if not looked_for:
+        standings = set()
     path = endpoint.path.replace("{name}", "issuing.crl")
-    response = service.call(endpoint.methods[0], path, identity)
-    assert response.status_code in expected(endpoint, standings), response.text
+    response = everywhere.call(endpoint.methods[0], path, identity, headers=headers)
+    if ACCESS[endpoint.name] & {*standings, "nobody"}:
+        assert response.status_code not in (401, 403), response.text
+    elif standings:
+        assert (response.status_code, response.json()["code"]) == (403, "call_not_permitted")
+    else:
+        assert response.status_code == 401
+        assert response.json()["code"] in ("call_credential_needed", "call_credential_refused")
 
 
 def test_a_revoked_certificate_is_refused_at_once(serve: Serve) -> None:

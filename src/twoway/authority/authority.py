@@ -16,7 +16,6 @@ from twoway.authority.actor import login
 from twoway.authority.audit import Head, Row
 from twoway.authority.auditing import AuditReport
 from twoway.authority.cas import Cas
-from twoway.authority.certificates import BACKDATE
 from twoway.authority.constraints import Constraints
 from twoway.authority.faults import PassphraseNeeded
 from twoway.authority.founding import found
@@ -25,8 +24,8 @@ from twoway.authority.issuance import Chain, Issuance, Order, asked_names, check
 from twoway.authority.profiles import Profiles
 from twoway.authority.publishing import Publishing
 from twoway.authority.records import Record
-from twoway.authority.refusals import RenewalRefused
 from twoway.authority.register import Only, Register, Selector, moment_of
+from twoway.authority.renewal import Renewal
 from twoway.authority.revocation import revoking
 from twoway.authority.root_key import RootKey
 from twoway.authority.store import Store
@@ -36,6 +35,7 @@ from twoway.errors import UsageError
 from twoway.names import Names
 
 if TYPE_CHECKING:
+    from twoway.authority.tokens import Tokens
     from twoway.trust import Trust
 
 _log = logging.getLogger("twoway.authority")
@@ -58,6 +58,7 @@ class Authority:
         self._register = Register(store)
         self._profiles = Profiles(path / directory.PROFILES)
         self._issuance = Issuance(store, self.cas, self._profiles, self.name)
+        self.renewal = Renewal(self._register, self._issuance)
         self.publishing = Publishing(store, self.cas, self.requested_by)
 
     @classmethod
@@ -233,6 +234,7 @@ class Authority:
 
         def order() -> Order:
             asked = request.read(csr)
+            guard.asked(asked)
             wanted = asked.names if names is None else parsed_names(names.as_dict())
             common = common_name or asked.common_name
             if common is not None:
@@ -302,23 +304,14 @@ class Authority:
         as it is today. Without `days` it lives as long as the old one did. Raises NotIssuedHere, NoSuchCertificate,
         SelectorAmbiguous, RenewalRefused (revoked, on hold, expired), and what `issue` raises.
         """
-        moment = moment_of(now)
-        old = self._register.one(what, moment)
-        if old.state in ("revoked", "held") or (old.state == "expired" and not allow_expired):
-            word = {"revoked": "is revoked", "held": "is on hold", "expired": "has expired"}[old.state]
-            raise RenewalRefused(old.serial, word)
-        order = Order(
-            public_key or old.certificate.public_key(),  # type: ignore[arg-type]
-            old.common_name,
-            old.names,
-            old.profile,
-            "renew",
-            requested_by or self.requested_by,
-            days,
-            lifetime=old.not_after - old.not_before - BACKDATE,
-            renews=old.serial,
+        return self.renewal.certify(
+            what,
+            public_key=public_key,
+            days=days,
+            allow_expired=allow_expired,
+            now=moment_of(now),
+            actor=requested_by or self.requested_by,
         )
-        return self._issuance.certify(lambda: order, moment)
 
     # -- taking back
 
@@ -388,6 +381,13 @@ class Authority:
     def verify_audit(self, expect: Head | None = None) -> AuditReport:
         """Check the whole audit log offline; see `auditing.verify`. Raises AuditBroken with the first bad row."""
         return auditing.verify(self.store, self.root_certificate, expect)
+
+    @property
+    def tokens(self) -> Tokens:
+        """One-time tokens: made by whoever runs the authority, redeemed at its service."""
+        from twoway.authority.tokens import Tokens  # its library takes long to import
+
+        return Tokens(self.store, self.cas, self._profiles)
 
     @property
     def root_key(self) -> RootKey:

@@ -316,6 +316,8 @@ class AuditBroken(Facts):
 def _plain(value: object) -> object:
     if isinstance(value, datetime.datetime):
         return value.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value

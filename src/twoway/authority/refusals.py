@@ -66,6 +66,60 @@ class RequestUnproven(RequestRefused):
         return "sign the request with the private key that belongs to the public key in it"
 
 
+class TokenRefused(RequestRefused):
+    """A one-time token that gives no right to anything here."""
+
+    code = "token_refused"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"the token is refused: {self.why}"
+
+    @property
+    def remedy(self) -> str:
+        return "ask for a new one: twoway ca token NAME"
+
+
+class TokenSpent(RequestRefused):
+    """A one-time token that was redeemed before."""
+
+    code = "token_spent"
+
+    def __init__(self, token: str, serial: str) -> None:
+        super().__init__(token, serial)
+        self.token, self.serial = token, serial
+
+    def __str__(self) -> str:
+        return f"the token {self.token} was redeemed already, for certificate {self.serial}"
+
+    @property
+    def remedy(self) -> str:
+        return (
+            "ask for a new one: twoway ca token NAME; if nobody of yours redeemed it, "
+            f"revoke what it was redeemed for: twoway ca revoke {self.serial}"
+        )
+
+
+class TokenLifetime(AuthorityError):
+    """A token was asked to live longer than one may, or not at all."""
+
+    code = "token_lifetime"
+
+    def __init__(self, asked: datetime.timedelta, limit: datetime.timedelta) -> None:
+        super().__init__(asked, limit)
+        self.asked, self.limit = asked, limit
+
+    def __str__(self) -> str:
+        return f"a token cannot live for {self.asked}; {self.limit.days} days are the most"
+
+    @property
+    def remedy(self) -> str:
+        return "a token is redeemed once and soon: give it an hour or a day"
+
+
 class KeyNotAccepted(RequestRefused):
     """The public key's kind or size is not one that this profile certifies."""
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = "0001"
+VERSION = "0002"
 
 metadata = MetaData()
 
@@ -58,6 +58,7 @@ certificates = Table(
     Column("certificate", LargeBinary, nullable=False),
     Index("certificates_by_common_name", "common_name"),
     Index("certificates_by_end", "not_after"),
+    Index("certificates_by_renews", "renews"),
 )
 
 # One row for each subject alternative name.
@@ -80,6 +81,17 @@ revocations = Table(
     Column("revoked_at", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("not_after", BigInteger, nullable=False),
+)
+
+# One-time tokens that were redeemed; kept until their time is over.
+redemptions = Table(
+    "redemptions",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("serial", Text, nullable=False),
+    Column("redeemed_at", BigInteger, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    Index("redemptions_by_end", "not_after"),
 )
 
 # The newest CRL of each issuer.

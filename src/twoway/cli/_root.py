@@ -25,6 +25,7 @@ class Verb(NamedTuple):
 VERBS: dict[str, Verb] = {
     "demo": Verb("twoway.cli.demo:demo", "Tell the whole story on this machine, on real sockets."),
     "ca": Verb("twoway.cli.ca:ca", "Be an authority: issue, renew, revoke and list identities."),
+    "agent": Verb("twoway.cli.agent:agent", "Get identities from an authority, and keep them."),
     "serve": Verb("twoway.cli.serve:serve", "Serve an application to proven clients only."),
     "gateway": Verb(
         "twoway.cli.gateway:gateway", "Put mutual TLS in front of, or behind, anything that speaks TCP."

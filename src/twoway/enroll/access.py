@@ -36,6 +36,9 @@ ACCESS: Mapping[str, frozenset[Standing]] = {
     "roots": EVERYBODY,
     "crl": EVERYBODY,
     "whoami": EVERYBODY,
+    "enroll": frozenset({Standing.TOKEN}),
+    "renew": frozenset({Standing.IDENTITY}),
+    "sign": frozenset({Standing.REQUESTER, Standing.OPERATOR, Standing.ADMIN}),
 }
 """The name of each endpoint, and who may call it."""
 

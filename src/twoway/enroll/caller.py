@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from twoway.authority import Record
-from twoway.authority.refusals import NotIssuedHere
+from twoway.authority.refusals import NotIssuedHere, TokenRefused
 from twoway.enroll.access import Standing
 from twoway.enroll.faults import CredentialRefused
 from twoway.server import peer
+from twoway.trust import Peer
 
 if TYPE_CHECKING:
     from twoway.enroll.call import Call
@@ -53,15 +54,40 @@ async def by_certificate(call: Call) -> Caller | None:
     who = peer(call.request.scope)
     if who is None:
         return None
-    now = call.now
+    return await identified(call, who)
+
+
+async def identified(call: Call, who: Peer, by: str = "") -> Caller:
+    """The caller that a verified peer is here: an identity, and whatever roles it has. Raises CredentialRefused."""
+    service, now = call.service, call.now
     try:
-        record = await call.service.run(lambda: call.service.authority.show(who.leaf, now=now))
+        record = await service.run(lambda: service.authority.show(who.leaf, now=now))
     except NotIssuedHere:
         raise CredentialRefused("certificate", f"this authority did not issue {who.fingerprint}") from None
-    if record.state != "valid" or call.service.is_issuer_revoked(record):
+    if record.state != "valid" or service.is_issuer_revoked(record):
         state = record.state if record.state != "valid" else "issued by a CA that is revoked"
         raise CredentialRefused("certificate", f"{record.subject} ({record.serial}) is {state}")
-    standings = {Standing.IDENTITY, *call.service.roles.of(who)}
-    return Caller(
-        frozenset(standings), record.common_name or str(record.names), f"certificate {record.serial}", record
-    )
+    standings = frozenset({Standing.IDENTITY, *service.roles.of(who)})
+    how = f"certificate {record.serial}" + (f" {by}" if by else "")
+    return Caller(standings, record.common_name or str(record.names), how, record)
+
+
+def token_for(audience: str) -> Authenticator:
+    """The authenticator that looks for `Authorization: Bearer TOKEN` with a one-time token for this audience.
+
+    A token for another audience, of another authority, or past its time is refused here. Whether it was redeemed
+    already is asked in the issuing transaction: pass `service.tokens.redeeming(token, now)` as `Guard.within`.
+    """
+
+    async def by_token(call: Call) -> Caller | None:
+        scheme, _, text = call.request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        try:
+            token = call.service.tokens.read(text.strip(), audience=audience, now=call.now)
+        except TokenRefused as refused:
+            raise CredentialRefused("token", refused.why) from refused
+        name = token.common_name or str(token.names)
+        return Caller(frozenset({Standing.TOKEN}), name, f"token {token.id}", facts=token)
+
+    return by_token

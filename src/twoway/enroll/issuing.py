@@ -47,7 +47,29 @@ async def certify(
             days=days,
             now=call.now,
             requested_by=call.caller.actor,
-            guard=Guard(judge, guard.within),
+            guard=Guard(guard.asked, judge, guard.within),
+        )
+    )
+    service.metrics.issued.labels(call.endpoint.name).inc()
+    return chain
+
+
+async def renew(call: Call, csr: bytes) -> Chain:
+    """The chain of the successor of the certificate that the caller showed, for the key of a signing request.
+
+    The rules are `authority.renewal`'s; what the operator may loosen of them is in the service's options.
+    """
+    service, record = call.service, call.caller.record
+    assert record is not None
+    options = service.options
+    chain = await service.run(
+        lambda: service.authority.renewal.certify(
+            record.certificate,
+            csr=csr,
+            now=call.now,
+            actor=call.caller.actor,
+            allow_expired=options.renew_expired or False,
+            again=options.renew_again,
         )
     )
     service.metrics.issued.labels(call.endpoint.name).inc()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from twoway.errors import UsageError
 from twoway.names import is_ip
@@ -44,6 +45,12 @@ class ServiceOptions:
     """DNS names and addresses in the service's own certificate; for a loopback address they may be left out."""
     roles: Sequence[str] = ()
     """`ROLE:RULE`, in addition to the files below `roles/`."""
+    gateways: Sequence[str] = ()
+    """Rules for client certificates of gateways, whose word counts about who called them (RFC 9440)."""
+    renew_again: timedelta = timedelta(days=1)
+    """How long a certificate that has a successor may have another one: answers get lost."""
+    renew_expired: timedelta | None = None
+    """How long after its end a certificate may still be renewed; None: not at all."""
     own_days: float = 7.0
     """Life of the service's own certificate; it is renewed after two thirds of it."""
     threads: int = 16

@@ -22,6 +22,8 @@ MEDIA_TYPE = "application/problem+json"
 # The first class that fits counts.
 _STATUS: tuple[tuple[type[TwowayError], int], ...] = (
     (refusals.RequestTooLarge, 413),
+    (refusals.TokenRefused, 401),
+    (refusals.TokenSpent, 403),
     (refusals.NameRefused, 403),
     (refusals.NotIssuedHere, 403),
     (refusals.RenewalRefused, 403),

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from twoway.enroll.access import ACCESS
 from twoway.enroll.call import Endpoint, Port
-from twoway.enroll.endpoints import health, publishing
+from twoway.enroll.endpoints import enrolling, health, publishing, renewing
 from twoway.enroll.faults import NotFound
 from twoway.enroll.gate import guarded
 from twoway.enroll.problem import Problem, as_response
@@ -20,7 +20,12 @@ from twoway.enroll.problem import Problem, as_response
 if TYPE_CHECKING:
     from twoway.enroll.service import Service
 
-ENDPOINTS: tuple[Endpoint, ...] = (*health.ENDPOINTS, *publishing.ENDPOINTS)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *health.ENDPOINTS,
+    *publishing.ENDPOINTS,
+    *enrolling.ENDPOINTS,
+    *renewing.ENDPOINTS,
+)
 
 
 def application(service: Service, port: Port) -> Starlette:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable
 
 from twoway.authority import Authority
@@ -54,8 +55,9 @@ async def running(
     journal = journal or Journal(options.log_format, access=options.access_log)
     authority.unlock()
     service = make(authority, options, journal)
+    sock = bind(options.listen.host, options.listen.port)
     own = OwnIdentity(authority, options.own_names, options.own_days, service.now())
-    server = _server(service, own, journal)
+    server = _server(service, own, sock, journal)
     found = Running(service, server, own)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(service.close)
@@ -81,7 +83,7 @@ async def running(
             await task
 
 
-def _server(service: Service, own: OwnIdentity, journal: Journal) -> Server:
+def _server(service: Service, own: OwnIdentity, sock: socket.socket, journal: Journal) -> Server:
     options = service.options
     serve_options = OwnServeOptions(
         own=own,
@@ -98,7 +100,6 @@ def _server(service: Service, own: OwnIdentity, journal: Journal) -> Server:
         log_format=options.log_format,
     )
     live = LiveServer(serve_options.settings())
-    sock = bind(options.listen.host, options.listen.port)
     return Server(application(service, "tls"), serve_options, live, sock, journal)
 
 

@@ -16,6 +16,7 @@ from twoway.enroll.metrics import Metrics
 from twoway.enroll.options import ServiceOptions
 from twoway.enroll.roles import DIRECTORY, Roles
 from twoway.server import Journal
+from twoway.trust import Policy
 
 T = TypeVar("T")
 
@@ -38,7 +39,9 @@ class Service:
     ) -> None:
         self.authority, self.options, self.journal, self.now = authority, options, journal, now
         self.metrics = Metrics()
+        self.tokens = authority.tokens
         self.roles = Roles(authority.directory / DIRECTORY, options.roles)
+        self.gateways = Policy.from_rules(allow=options.gateways)
         self._threads = ThreadPoolExecutor(options.threads, "twoway-authority")
         self._under_way = 0
 

@@ -9,8 +9,9 @@ from twoway.cli.ca.publish import crl, export
 from twoway.cli.ca.renew import renew
 from twoway.cli.ca.revoke import revoke
 from twoway.cli.ca.serve import serve
+from twoway.cli.ca.token import token
 
-for command in (init, issue, sign, renew, revoke, list_certificates, show, crl, audit, export, serve):
+for command in (init, issue, sign, renew, revoke, list_certificates, show, crl, audit, export, token, serve):
     ca.add_command(command)
 
 __all__ = ["ca"]

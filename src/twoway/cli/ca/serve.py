@@ -31,6 +31,20 @@ if TYPE_CHECKING:
     metavar="ROLE:RULE",
     help="Who is admin, operator, auditor or requester, besides the files in roles/: admin:cn=ops. Repeatable.",
 )
+@click.option(
+    "--gateway",
+    "gateways",
+    multiple=True,
+    metavar="RULE",
+    help="Proven gateways whose Client-Cert header counts: cn=edge. Repeatable.",
+)
+@click.option(
+    "--renew-again",
+    default="1d",
+    show_default=True,
+    metavar="TIME",
+    help="How long a certificate that has a successor may have another one.",
+)
 @click.option("--own-days", default=7.0, show_default=True, help="Life of the service's own certificate.")
 @click.option(
     "--drain-seconds", default=10.0, show_default=True, help="How long running calls may take at the end."
@@ -44,6 +58,8 @@ def serve(
     public_listen: str | None,
     names: tuple[str, ...],
     roles: tuple[str, ...],
+    gateways: tuple[str, ...],
+    renew_again: str,
     own_days: float,
     drain_seconds: float,
     log_format: str,
@@ -53,6 +69,7 @@ def serve(
 
     Several copies may serve the same authority. SIGTERM drains.
     """
+    from twoway.cli.ca.token import duration
     from twoway.enroll import Address, ServiceOptions
     from twoway.enroll import serve as run
 
@@ -61,6 +78,8 @@ def serve(
         public_listen=Address.parse(public_listen) if public_listen else None,
         names=names,
         roles=roles,
+        gateways=gateways,
+        renew_again=duration(renew_again),
         own_days=own_days,
         drain_seconds=drain_seconds,
         log_format=log_format,
