@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,3 +160,52 @@ def test_an_answer_that_is_none_is_exit_status_1(run_twoway: Command, pki: Pki, 
         thread.join()
     assert done.returncode == 1
     assert "expected an HTTP answer" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--timeout", "nan"], "nan seconds is no time to wait"),
+        (["--timeout", "-1"], "-1 seconds is no time to wait"),
+        (["--timeout", "0"], "0 seconds is no time to wait"),
+        (["-X", "BAD METHOD"], "'BAD METHOD' is no method of HTTP"),
+        (["-H", "X: ü"], "no printable ASCII"),
+        (["-H", "X Y: z"], "no printable ASCII"),
+        (["-H", "X: a\x1bb"], "no printable ASCII"),
+        (["-o", "absent/out"], "cannot write absent/out: No such file or directory"),
+        (["-o", "."], "cannot write .: Is a directory"),
+        (["-o", "/dev/full"], "cannot write /dev/full: No space left on device"),
+    ],
+)
+def test_what_cannot_be_done_is_asked_wrongly(
+    run_twoway: Command, url: str, tmp_path: Path, arguments: list[str], words: str
+):
+    done = run_twoway("call", url, "--identity", tmp_path / "orders", *arguments, cwd=tmp_path)
+    error, hint = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert words in error
+    assert hint.startswith("twoway: hint: ")
+    assert "internal" not in error
+
+
+def test_a_result_that_finds_no_room_is_said(url: str, tmp_path: Path):
+    script = Path(sys.executable).with_name("twoway")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [script, "call", url, "--identity", tmp_path / "orders"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("twoway: error: cannot write the result: no space left on device\n")
+
+
+def test_a_file_that_is_written_has_the_mode_of_any_other(run_twoway: Command, url: str, tmp_path: Path):
+    identity = ("--identity", tmp_path / "orders")
+    run_twoway("call", url, *identity, "-o", tmp_path / "new")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    (tmp_path / "new").chmod(0o640)
+    run_twoway("call", url, *identity, "-o", tmp_path / "new")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
@@ -11,6 +12,7 @@ import click
 from twoway.cli._output import complain
 from twoway.errors import ConfigError, TwowayError
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 NO, ASKED_WRONGLY, OUR_MISTAKE, INTERRUPTED, PIPE_CLOSED = 1, 2, 70, 130, 141
 
 
@@ -44,6 +46,8 @@ def _explain(error: BaseException) -> tuple[str, str, int]:
         return _usage(error)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{os.fsdecode(error.filename)}: {_lower(error.strerror)}", "", ASKED_WRONGLY
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return f"cannot write the result: {_lower(os.strerror(error.errno))}", "make room", ASKED_WRONGLY
     return _internal(error)
 
 

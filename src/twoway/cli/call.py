@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import secrets
 import stat
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 _PART = 65536
+_LONGEST = 86400.0 * 365  # seconds
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @click.command()
@@ -67,6 +70,8 @@ def call(
     """
     from twoway.client import Client
 
+    if not 0 < timeout < _LONGEST:
+        raise UsageError(f"{timeout:g} seconds is no time to wait", "give a number above zero, such as 30")
     headers = _headers(header)
     content = _body(data, json_body, headers)
     if json_body is not None:
@@ -74,8 +79,8 @@ def call(
     with Client(
         identity=identity, trust=trust or ca, crl=crl, timeout=timeout, follow_redirects=follow
     ) as client:
-        chosen = method or ("POST" if content is not None else "GET")
-        with client.stream(chosen.upper(), _checked(url), headers=headers, content=content) as response:
+        chosen = _method(method or ("POST" if content is not None else "GET"))
+        with client.stream(chosen, _checked(url), headers=headers, content=content) as response:
             if verbose:
                 _tell(response)
             if output is not None:
@@ -91,6 +96,13 @@ def _checked(url: str) -> str:
     if "://" not in url:
         raise UsageError(f"expected an address, got {url}", f"write it whole: https://{url}")
     return url
+
+
+def _method(text: str) -> str:
+    # RFC 9110 §5.6.2: a method is a token.
+    if not _TOKEN.fullmatch(text):
+        raise UsageError(f"{text!r} is no method of HTTP", "write one word, such as -X PUT")
+    return text.upper()
 
 
 def _body(data: str | None, json_body: str | None, headers: dict[str, str]) -> bytes | Iterable[bytes] | None:
@@ -130,6 +142,12 @@ def _headers(given: tuple[str, ...]) -> dict[str, str]:
             raise UsageError(f"expected 'Name: value', got {one!r}", "write -H 'X-Name: value'")
         if any(character in one for character in "\r\n\0"):
             raise UsageError(f"the header {name.strip()!r} has a line break in it", "a header is one line")
+        # RFC 9110 §5.5: newly made values are ASCII.
+        if not _TOKEN.fullmatch(name.strip()) or not value.isascii() or not value.strip().isprintable():
+            raise UsageError(
+                f"the header {one!r} cannot be sent: it has characters that are no printable ASCII",
+                "encode them, as the service expects it",
+            )
         headers[name.strip().lower()] = value.strip()
     return headers
 
@@ -164,13 +182,23 @@ def _print_json(response: httpx2.Response) -> None:
 
 def _save(response: httpx2.Response, output: Path) -> None:
     """The body in a file of its own that takes the name only when it is whole; a device is written to."""
-    if output.exists() and not output.is_file():
-        with output.open("wb") as device:
-            for part in response.iter_bytes():
-                device.write(part)
-        return
-    output = output.resolve()  # what a link points at is replaced, the link stays
-    descriptor, aside = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    from twoway.credential import FileUnwritable
+
+    try:
+        if output.exists() and not output.is_file():
+            with output.open("wb") as device:
+                for part in response.iter_bytes():
+                    device.write(part)
+        else:
+            _replace(response, output.resolve())  # what a link points at is replaced, the link stays
+    except OSError as error:
+        raise FileUnwritable(str(output), error.strerror or type(error).__name__) from None
+
+
+def _replace(response: httpx2.Response, output: Path) -> None:
+    aside = output.with_name(f".{output.name[:200]}.{secrets.token_hex(6)}")
+    mode = stat.S_IMODE(output.stat().st_mode) if output.exists() else 0o666  # less the umask
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             for part in response.iter_bytes():
