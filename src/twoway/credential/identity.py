@@ -20,7 +20,7 @@ from twoway.credential.certificates import (
     fingerprint_of,
     names_of,
 )
-from twoway.credential.chain import presented
+from twoway.credential.chain import is_self_issued, presented
 from twoway.credential.faults import (
     CredentialError,
     CredentialExpired,
@@ -242,10 +242,13 @@ class Credential:
     def to_pkcs12(
         self, passphrase: Passphrase, *, compat: Compat = "modern", friendly_name: str | None = None
     ) -> bytes:
-        """The identity as one PKCS#12 file; `compat` as in `write_pkcs12`."""
+        """The identity as one PKCS#12 file, with its root if it trusts that; `compat` as in `write_pkcs12`."""
+        root = (
+            each for each in self.anchors if each.subject == self.chain[-1].issuer and is_self_issued(each)
+        )
         return write_pkcs12(
             self.private_key,
-            self.chain,
+            (*self.chain, *root),
             passphrase,
             compat=compat,
             friendly_name=friendly_name or self.describe(),

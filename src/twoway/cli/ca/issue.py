@@ -84,7 +84,7 @@ def issue(
     NAME becomes the common name, and an alternative name of the kind that it looks like.
     """
     directory = _identity_out.directory_for(name, out)
-    bundle = _identity_out.Pkcs12.wanted(p12, p12_passphrase_file, p12_compat)
+    bundle = _identity_out.Pkcs12.wanted(p12, p12_passphrase_file, p12_compat, key_type)
     credential = authority.issue(
         profile, name, dns=dns, ip=ip, uri=uri, email=email, days=days, key_type=key_type
     )
