@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
+import dataclasses
 import os
-import re
 import signal
 import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.server.conftest import Ledger, context_of, fetch, tell, until, wrap
+from tests.server.programs import APP, program
 from tests.tls.conftest import Pki
 from twoway.credential import chain_pem
 from twoway.server import Server, background
@@ -192,73 +189,6 @@ def test_old_tickets_are_worth_nothing_after_a_reload(pki: Pki, ledger: Ledger):
 
 # -- as a program -------------------------------------------------------------------------------------
 
-_APP = """
-import asyncio, os
-
-async def app(scope, receive, send):
-    if scope["type"] != "http":
-        return
-    if scope["path"] == "/slow":
-        await asyncio.sleep(0.5)
-    body = str(os.getpid()).encode()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
-    await send({"type": "http.response.body", "body": body})
-
-not_an_app = 5
-"""
-
-
-class Program:
-    """A running `twoway serve`: its port, its process, and what it has written."""
-
-    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
-        self.process, self.log = process, log
-        self.port = int(until(lambda: self._found(r'"port": (\d+)')))
-
-    def _found(self, pattern: str) -> str | None:
-        assert self.process.poll() is None, self.log.read_text()
-        match = re.search(pattern, self.log.read_text())
-        return match[1] if match else None
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        entries = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-        return [entry for entry in entries if entry["event"] == name]
-
-
-@contextlib.contextmanager
-def program(place: Path, *arguments: str) -> Iterator[Program]:
-    (place / "shop.py").write_text(_APP)
-    log = place / "log"
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [
-                Path(sys.executable).with_name("twoway"),
-                "serve",
-                "shop:app",
-                "--identity",
-                str(place / "api"),
-                "--port",
-                "0",
-                "--log-format",
-                "json",
-                *arguments,
-            ],
-            cwd=place,
-            stderr=stream,
-            stdout=stream,
-            text=True,
-        )
-    try:
-        yield Program(process, log)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
 
 def test_sigterm_lets_running_requests_end_and_exits_with_0(pki: Pki, tmp_path: Path):
     pki.server.save(tmp_path / "api")
@@ -281,6 +211,23 @@ def test_sigterm_lets_running_requests_end_and_exits_with_0(pki: Pki, tmp_path: 
         assert running.process.wait(15) == 0
         with pytest.raises(OSError):
             socket.create_connection(("127.0.0.1", running.port), 1)
+
+
+def test_a_file_of_revocation_lists_that_is_lost_does_not_end_the_checking(
+    pki: Pki, ledger: Ledger, tmp_path: Path
+):
+    """`rm crl.pem` must not let revoked identities in; the old lists serve until they are stale."""
+    lists = (pki.issuing.crl(pki.client.leaf), pki.root.crl())
+    dataclasses.replace(pki.server, crls=lists).save(tmp_path)
+    with background(tell, identity=tmp_path, journal=ledger) as server:
+        (tmp_path / "crl.pem").unlink()
+        asked(server)
+        failed = until(lambda: ledger.named("reload-failed"))[0]
+        assert "expected revocation lists, of which there were 2, got none" in failed["error"]
+        assert "bring crl.pem back" in failed["remedy"]
+        with pytest.raises((ssl.SSLError, OSError)):
+            fetch(server.port, context_of(pki))
+    assert ledger.refusals[0].code == "certificate_revoked"
 
 
 def test_sighup_reloads(pki: Pki, tmp_path: Path):
@@ -343,7 +290,7 @@ def test_several_workers_serve_are_replaced_when_they_die_and_end_together(pki: 
 def test_a_start_that_fails_says_why_and_what_to_do(
     pki: Pki, tmp_path: Path, arguments: list[str], words: list[str]
 ):
-    (tmp_path / "shop.py").write_text(_APP)
+    (tmp_path / "shop.py").write_text(APP)
     (tmp_path / "broken.py").write_text("1 / 0\n")
     pki.server.save(tmp_path / "api")
     pki.issuing.leaf("late", start=-20, days=-1, purpose="server").save(tmp_path / "late")

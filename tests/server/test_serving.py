@@ -163,6 +163,9 @@ def test_websockets_know_their_peer(pki: Pki, ledger: Ledger):
         while len(frame) < 2 or len(frame) < 2 + frame[1]:
             frame += sock.recv(4096)
         assert frame[2 : 2 + frame[1]] == b"orders: hello"
+        (line,) = until(lambda: ledger.named("request"))
+        told = {key: line[key] for key in ("peer", "method", "path", "status", "bytes")}
+    assert told == {"peer": "orders", "method": "GET", "path": "/chat", "status": 101, "bytes": 13}
 
 
 def test_peer_says_so_where_nobody_was_proven():

@@ -135,6 +135,6 @@ def describe(certificate: x509.Certificate) -> str:
     return f"serial {certificate.serial_number:x}"
 
 
-def printable(text: str) -> str:
-    """The text with everything escaped that could move a cursor or hide; at most 200 characters."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:200])
+def printable(text: str, most: int = 200) -> str:
+    """The text with everything escaped that could move a cursor or hide; at most so many characters of it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:most])

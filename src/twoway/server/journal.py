@@ -17,6 +17,7 @@ from twoway.errors import TwowayError
 from twoway.tls import Refusal
 
 Application = Callable[..., Any]
+_MOST = 4000  # characters of one sentence: a remedy is never cut short
 
 
 class Journal:
@@ -31,12 +32,12 @@ class Journal:
         if self.form == "json":
             self._write(refusal.as_line())
             return
-        shown = refusal.presented[0]["subject"] if refusal.presented else "no certificate"
+        shown = " <- ".join(str(one["subject"]) for one in refusal.presented) or "no certificate"
         verdict = "refused by the client" if refusal.by == "peer" else "refused"
         self._write(
             f"{_clock(refusal.at)} {verdict} id={refusal.id} from={refusal.address or '-'} "
             f"step={int(refusal.step)} code={refusal.code} alert={refusal.alert or '-'} "
-            f"presented={printable(str(shown))!r}: {printable(refusal.reason)}; remedy: {printable(refusal.remedy)}"
+            f"presented={_told(shown)!r}: {_told(refusal.reason)}; remedy: {_told(refusal.remedy)}"
         )
 
     def event(self, name: str, sentence: str, **facts: object) -> None:
@@ -51,7 +52,7 @@ class Journal:
             }
             self._write(json.dumps(record, default=str))
         else:
-            self._write(f"{_clock(now)} {name}: {printable(sentence)}")
+            self._write(f"{_clock(now)} {name}: {_told(sentence)}")
 
     def fault(self, name: str, sentence: str, error: BaseException) -> None:
         """Something about the server that went wrong, with its remedy."""
@@ -61,8 +62,18 @@ class Journal:
             name, f"{sentence}: {told}" + (f"; remedy: {remedy}" if remedy else ""), error=told, remedy=remedy
         )
 
+    def failed(self, sentence: str, traceback: str) -> None:
+        """The application failed: what it raised and, for whoever wrote it, where; the lines are indented."""
+        if self.form == "json":
+            self.event("application-failed", sentence, traceback=traceback)
+            return
+        lines = [f"{_clock(datetime.now(UTC))} application-failed: {_told(sentence)}"]
+        lines += [f"    {_told(line)}" for line in traceback.splitlines()]
+        self._write("\n".join(lines))
+
     def request(self, scope: dict[str, Any], status: int, size: int, seconds: float) -> None:
-        """One request that was answered, with who asked."""
+        """One request that was answered, or one WebSocket that has ended (status 101), with who asked."""
+        method = scope.get("method", "GET")
         peer = scope["extensions"]["twoway"]["peer"]
         client = scope.get("client")
         address = f"{client[0]}:{client[1]}" if client else "-"
@@ -74,7 +85,7 @@ class Journal:
                 "peer": peer.describe() if peer else None,
                 "fingerprint": peer.fingerprint if peer else None,
                 "address": address,
-                "method": scope["method"],
+                "method": method,
                 "path": scope["path"],
                 "status": status,
                 "bytes": size,
@@ -87,7 +98,7 @@ class Journal:
         who = printable(peer.describe()) if peer else "-"
         how = f"{peer.tls_version} {'resumed' if peer.resumed else 'full'}" if peer else "-"
         self._write(
-            f"{_clock(now)} {who} {address} {scope['method']} {printable(scope['path'])} "
+            f"{_clock(now)} {who} {address} {method} {printable(scope['path'])} "
             f"{status} {size}B {seconds * 1000:.1f}ms {how}"
         )
 
@@ -100,6 +111,10 @@ class Journal:
             return  # a log that is gone must not take the service with it
 
 
+def _told(text: str) -> str:
+    return printable(text, _MOST)
+
+
 def _clock(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
@@ -108,17 +123,24 @@ def with_access_log(application: Application, journal: Journal) -> Application:
     """The application, with one line a request in the journal."""
 
     async def logged(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await application(scope, receive, send)
             return
         began, status, size = time.perf_counter(), 500, 0
 
         async def counted(message: dict[str, Any]) -> None:
             nonlocal status, size
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            else:
+            kind = message["type"]
+            if kind == "http.response.body":
                 size += len(message.get("body", b""))
+            elif kind == "websocket.send":
+                size += len(message.get("bytes") or (message.get("text") or "").encode())
+            elif kind in ("http.response.start", "websocket.http.response.start"):
+                status = message["status"]
+            elif kind == "websocket.accept":
+                status = 101
+            elif kind == "websocket.close" and status != 101:
+                status = 403
             await send(message)
 
         try:

@@ -48,6 +48,9 @@ class ServeOptions:
     limits: Limits = field(default_factory=Limits)
     drain_seconds: float = 10.0
     keep_alive_seconds: int = 5
+    request_seconds: float = 20.0  # until a request's headers are there
+    rejudge_seconds: float = 60.0  # a certificate or a list may end while its connection lives
+    stall_seconds: float = 30.0  # for a body to go on, and for an answer to be taken
     concurrency: int | None = None
     backlog: int = 2048
     access_log: bool = True

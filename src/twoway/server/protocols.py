@@ -10,7 +10,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 from twoway.server.extension import extensions_of
+from twoway.server.pace import ANSWER, BODY, REQUEST, Owed
 from twoway.tls import Session
+
+MAX_HEAD = 65536  # bytes of a request line and its headers, beyond the read in which they began
+_PIECE = 1000  # fewer bytes of a body in one stall's time are none
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class PeerHttpProtocol(HttpToolsProtocol):
@@ -21,6 +27,7 @@ class PeerHttpProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.access_log = False  # ours is one, with the peer
+        self._received = self._head_began = self._drained = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """What uvicorn does here, without asking the kernel four times for two addresses."""
@@ -33,7 +40,54 @@ class PeerHttpProtocol(HttpToolsProtocol):
         self.client = _address(transport.get_extra_info("peername"))
         self.scheme = "https"
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._received += len(data)
+        if (
+            self._received - self._head_began > MAX_HEAD
+            and self._awaits_head()
+            and self in self.connections
+            and not self.transport.is_closing()
+        ):
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def _awaits_head(self) -> bool:
+        return self.cycle is None or self.cycle.scope is not self.scope
+
+    def owed(self) -> Owed | None:
+        """What the client has to do next; None while it is the application's turn."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if self.flow.write_paused:
+                return Owed(ANSWER, (cycle, self._drained))
+            if cycle.more_body and not self.flow.read_paused:
+                return Owed(BODY, (cycle, self._received // _PIECE))
+            return None
+        # Between two requests the keep-alive timer runs, until a byte of the next one stops it.
+        return Owed(REQUEST, cycle) if self.timeout_keep_alive_task is None else None
+
+    def give_up(self, what: str) -> None:
+        """End the connection, with 408 (RFC 9110 §15.5.9) where a request was begun and no answer is under way."""
+        if what is not REQUEST:
+            self.transport.abort()
+            return
+        if self._received > self._head_began:
+            self.transport.write(_TIMED_OUT)
+        self.transport.close()
+
+    def describe(self) -> str:
+        """Who it is, and from where."""
+        peer = self.extensions["twoway"]["peer"]
+        who = peer.describe() if peer else "nobody"
+        return f"{who} {self.client[0]}:{self.client[1]}" if self.client else who
+
+    def resume_writing(self) -> None:
+        self._drained += 1
+        super().resume_writing()
+
     def on_message_begin(self) -> None:
+        self._head_began = self._received
         super().on_message_begin()
         # A dict of its own for each request: what an application writes into it stays there.
         self.scope["extensions"] = {name: dict(value) for name, value in self.extensions.items()}

@@ -14,6 +14,7 @@ import uvicorn
 from twoway.errors import ConfigError, TwowayError
 from twoway.server.journal import Journal, with_access_log
 from twoway.server.options import ServeOptions
+from twoway.server.pace import Pace
 from twoway.server.protocols import PeerHttpProtocol, PeerWebSocketProtocol
 from twoway.tls import Listener, LiveServer, Refusal, Session
 from twoway.tls.aio import TlsConnection
@@ -102,6 +103,7 @@ class Server(uvicorn.Server):
         self._watching: asyncio.Task[None] | None = None
         self._reload_asked = asyncio.Event()
         self._watch = FileWatch(options.watched())
+        self._pace = Pace(options.request_seconds, options.stall_seconds)
         config = uvicorn.Config(
             with_access_log(application, journal) if journal.access else application,
             http=PeerHttpProtocol,
@@ -197,6 +199,12 @@ class Server(uvicorn.Server):
         else:
             self.should_exit = True
 
+    def drop_slow(self, now: float) -> None:
+        """Close the connections whose clients have kept us waiting too long; `now` is the loop's time."""
+        for connection, what, seconds in self._pace.too_slow(tuple(self.server_state.connections), now):
+            self.journal.event("dropped", f"{connection.describe()} did not {what} within {seconds:g} s")
+            connection.give_up(what)
+
     # -- reload --------------------------------------------------------------------------------------
 
     def request_reload(self) -> None:
@@ -204,9 +212,15 @@ class Server(uvicorn.Server):
         self._reload_asked.set()
 
     async def _watch_files(self) -> None:
+        loop = asyncio.get_running_loop()
+        judged = loop.time()
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._reload_asked.wait(), WATCH_SECONDS)
+            self.drop_slow(loop.time())
+            if loop.time() - judged > self.options.rejudge_seconds and self.listener is not None:
+                judged = loop.time()
+                self.listener.reauthorize()
             asked = self._reload_asked.is_set()
             self._reload_asked.clear()
             if await asyncio.to_thread(self._watch.changed) or asked:

@@ -14,6 +14,7 @@ from typing import Any
 
 from twoway.server.application import Interface, as_asgi, find
 from twoway.server.journal import Journal
+from twoway.server.library_log import told_in
 from twoway.server.options import ServeOptions
 from twoway.server.running import Server, bind
 from twoway.server.workers import supervise
@@ -62,7 +63,7 @@ async def running(
     journal = journal or Journal(chosen.log_format, access=chosen.access_log)
     live, application, recorder = prepare(app, interface, chosen)
     server = Server(application, chosen, live, bind(chosen.host, chosen.port), journal, recorder=recorder)
-    task = asyncio.create_task(server._serve())
+    task = asyncio.create_task(_told(server))
     try:
         while not server.started:
             if task.done():
@@ -72,6 +73,11 @@ async def running(
     finally:
         server.should_exit = True
         await task
+
+
+async def _told(server: Server) -> None:
+    with told_in(server.journal):
+        await server._serve()
 
 
 @contextlib.contextmanager
@@ -151,7 +157,8 @@ def _run(
     recorder: Recorder | None = None,
 ) -> None:
     async def story() -> None:
-        await Server(application, options, live, sock, journal, ready, recorder).serve()
+        with told_in(journal):
+            await Server(application, options, live, sock, journal, ready, recorder).serve()
 
     # What was loaded until now stays for good: the collector need not walk it again under load.
     gc.collect()

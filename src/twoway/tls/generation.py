@@ -35,6 +35,23 @@ class TrialFailed(ConfigError):
         return "check the certificate, its key type and the TLS versions; what ran before goes on unchanged"
 
 
+class RevocationVanished(ConfigError):
+    """The revocation lists that were there are gone: a lost file must not let revoked identities in."""
+
+    code = "revocation_vanished"
+
+    def __init__(self, lists: int) -> None:
+        super().__init__(lists)
+        self.lists = lists
+
+    def __str__(self) -> str:
+        return f"expected revocation lists, of which there were {self.lists}, got none"
+
+    @property
+    def remedy(self) -> str:
+        return "bring crl.pem back; to go on without checking revocation, restart without it"
+
+
 class ServerGeneration:
     """The contexts of one listener at one moment: one for each server name, and one for all others."""
 
@@ -73,9 +90,16 @@ class LiveServer:
         return self._current
 
     def reload(self, load: Callable[[], ServerSettings]) -> ServerGeneration:
-        """Load, build and try a new generation, then swap it in; on any error the old one keeps serving."""
+        """Load, build and try a new generation, then swap it in; on any error the old one keeps serving.
+
+        What checks revocation goes on to: lists that are gone raise RevocationVanished.
+        """
         with self._lock:
-            new = ServerGeneration(load(), self._current.number + 1, self._prepare)
+            settings = load()
+            before, after = self._current.settings.trust, settings.trust
+            if before is not None and before.checks_revocation and after and not after.checks_revocation:
+                raise RevocationVanished(len(before.crls))
+            new = ServerGeneration(settings, self._current.number + 1, self._prepare)
             self._current = new
             return new
 
