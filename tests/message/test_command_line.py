@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import Command
 from tests.message.conftest import Pki
 
-SEAL_FORMATS = ("jwe",)
-SIGN_FORMATS = ("jws",)
+SEAL_FORMATS = ("jwe", "cms")
+SIGN_FORMATS = ("jws", "cms")
 
 
 @pytest.mark.parametrize("format", SEAL_FORMATS)

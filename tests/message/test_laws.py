@@ -19,10 +19,12 @@ IDENTITY = PKI.identity("p256")
 SEALED = {
     "jwe": message.seal(CONTENT, to=IDENTITY, trust=PKI.trust),
     "jwe-json": message.seal(CONTENT, to=[IDENTITY, PKI.identity("rsa2048", "partner")], trust=PKI.trust),
+    "cms": message.seal(CONTENT, to=IDENTITY, trust=PKI.trust, format="cms"),
 }
 SIGNED = {
     "jws": message.sign(CONTENT, identity=IDENTITY),
     "jws-json": message.sign(CONTENT, identity=[IDENTITY, PKI.identity("ed25519", "auditor")]),
+    "cms": message.sign(CONTENT, identity=IDENTITY, format="cms"),
 }
 few = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
@@ -78,6 +80,8 @@ def test_a_mutated_signed_message_is_an_error_or_the_same_content(name: str, dat
 @example(b"{" * 5000)
 @example(b"....")
 @example(b"..")
+@example(b"0\x80" * 200)
+@example(b"0\x88" + b"\xff" * 8)
 def test_anything_at_all_is_an_error_of_ours(noise: bytes):
     with pytest.raises(TwowayError):
         message.open(noise, identity=IDENTITY)

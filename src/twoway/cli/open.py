@@ -22,6 +22,11 @@ from twoway.cli._message import load_identity
 )
 @passphrase_options
 @click.option(
+    "--dangerously-allow-unauthenticated",
+    is_flag=True,
+    help="Open CMS EnvelopedData too, which anybody on the way can change.",
+)
+@click.option(
     "-o", "--output", type=FILE, default="-", metavar="OUT", help="Where to; - (the default) is stdout."
 )
 def open_(
@@ -29,6 +34,7 @@ def open_(
     identity: Path,
     passphrase_file: Path | None,
     passphrase_command: str | None,
+    dangerously_allow_unauthenticated: bool,
     output: Path,
 ) -> int:
     """Open FILE (- is stdin), whichever format it was sealed in.
@@ -40,5 +46,7 @@ def open_(
 
     credential = load_identity(identity, passphrase_file, passphrase_command, allow_expired=True)
     with source(file, "opening") as message, result(output) as sink:
-        open_stream(message, sink, credential)
+        open_stream(
+            message, sink, credential, dangerously_allow_unauthenticated=dangerously_allow_unauthenticated
+        )
     return 0

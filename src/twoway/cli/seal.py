@@ -9,7 +9,7 @@ import click
 from twoway.cli._files import FILE, result, source
 from twoway.cli._message import trust_of, trust_options
 
-FORMATS = ("jwe",)
+FORMATS = ("jwe", "cms")
 
 
 @click.command()

@@ -10,7 +10,7 @@ from twoway.cli._files import FILE, result, source
 from twoway.cli._identity import passphrase_options
 from twoway.cli._message import load_identity
 
-FORMATS = ("jws",)
+FORMATS = ("jws", "cms")
 
 
 @click.command()

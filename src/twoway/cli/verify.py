@@ -14,7 +14,7 @@ from twoway.cli._output import complain, emit
 if TYPE_CHECKING:
     from twoway.message import Verified
 
-FORMATS = ("jws",)
+FORMATS = ("jws", "cms")
 
 
 @click.command()

@@ -12,15 +12,17 @@ from typing import BinaryIO, Literal
 from twoway.credential import Credential
 from twoway.credential.keys import Passphrase
 from twoway.errors import UsageError
+from twoway.message.cms import ber
+from twoway.message.cms import sealed as cms
 from twoway.message.faults import MessageMalformed
 from twoway.message.jose import jwe
 from twoway.message.jose.headers import MAX_CONTENT
+from twoway.message.looks import Looked, format_of, unarmoured
 from twoway.message.recipient import Addressee, Believed, Recipient, recipients
-from twoway.message.streams import Progress, Source, Watched, appearing, read_exactly, read_whole, reading
+from twoway.message.streams import Progress, Source, Watched, appearing, read_whole, reading
 
-SealFormat = Literal["jwe"]
-SEAL_FORMATS: tuple[SealFormat, ...] = ("jwe",)
-_HEAD = 4096
+SealFormat = Literal["jwe", "cms"]
+SEAL_FORMATS: tuple[SealFormat, ...] = ("jwe", "cms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,25 @@ def seal(
 
 
 def open_message(
-    message: bytes, *, identity: Credential | str | Path, passphrase: Passphrase = None
+    message: bytes,
+    *,
+    identity: Credential | str | Path,
+    passphrase: Passphrase = None,
+    dangerously_allow_unauthenticated: bool = False,
 ) -> Opened:
     """Open a message that was sealed for an identity, whichever format it has.
 
-    An expired identity still opens what was sealed for it. Raises MessageMalformed, NotForUs,
+    An expired identity still opens what was sealed for it. `dangerously_allow_unauthenticated` opens CMS
+    EnvelopedData too, which anybody on the way can change without a trace. Raises MessageMalformed, NotForUs,
     AlgorithmRefused, MessageTooLarge, and CannotOpen for everything that depends on the key.
     """
     sink = io.BytesIO()
-    opened = open_stream(io.BytesIO(message), sink, _identity(identity, passphrase))
+    opened = open_stream(
+        io.BytesIO(message),
+        sink,
+        _identity(identity, passphrase),
+        dangerously_allow_unauthenticated=dangerously_allow_unauthenticated,
+    )
     return Opened(opened.format, sink.getvalue(), opened.content_type)
 
 
@@ -91,12 +103,18 @@ def open_file(
     *,
     identity: Credential | str | Path,
     passphrase: Passphrase = None,
+    dangerously_allow_unauthenticated: bool = False,
     progress: Progress | None = None,
 ) -> Opened:
     """Open a sealed file into another, which appears only after all of it was found unchanged; as `open`."""
     credential = _identity(identity, passphrase)
     with reading(source) as message, appearing(target) as sink:
-        return open_stream(Watched(message, progress) if progress else message, sink, credential)
+        return open_stream(
+            Watched(message, progress) if progress else message,
+            sink,
+            credential,
+            dangerously_allow_unauthenticated=dangerously_allow_unauthenticated,
+        )
 
 
 def seal_stream(
@@ -111,22 +129,34 @@ def seal_stream(
     if format == "jwe":
         content = read_whole(source, MAX_CONTENT, format)
         sink.write(jwe.seal(content, believed, content_type=content_type))
+    elif format == "cms":
+        cms.seal(source, sink, believed)
     else:
         raise UsageError(f"there is no format {format} to seal in", f"choose {' or '.join(SEAL_FORMATS)}")
 
 
-def open_stream(source: Source, sink: BinaryIO, identity: Credential) -> Opened:
+def open_stream(
+    source: Source,
+    sink: BinaryIO,
+    identity: Credential,
+    *,
+    dangerously_allow_unauthenticated: bool = False,
+) -> Opened:
     """Open what a source gives into a sink; raises as `open`.
 
     On an error throw away what the sink has: it was not yet verified.
     """
-    head = read_exactly(source, _HEAD)
-    if not head:
-        raise MessageMalformed("sealed", "there is nothing")
-    message = head + read_whole(source, MAX_CONTENT * 2, "jwe")
-    content, content_type = jwe.open_sealed(message, identity)
-    sink.write(content)
-    return Opened("jwe", None, content_type)
+    looked = Looked(source)
+    format = format_of(looked.head)
+    if format == "cms":
+        reader = ber.Reader(unarmoured(looked))
+        cms.open_sealed(reader, sink, identity, unauthenticated=dangerously_allow_unauthenticated)
+        return Opened("cms", None)
+    if format == "jose":
+        content, content_type = jwe.open_sealed(read_whole(looked, MAX_CONTENT * 2, "jwe"), identity)
+        sink.write(content)
+        return Opened("jwe", None, content_type)
+    raise MessageMalformed("sealed", "the first bytes are of no format that is known")
 
 
 def _identity(identity: Credential | str | Path, passphrase: Passphrase) -> Credential:

@@ -13,16 +13,20 @@ from cryptography import x509
 from twoway.credential import Credential
 from twoway.credential.keys import Passphrase
 from twoway.errors import UsageError
+from twoway.message.cms import ber, signed, verifying
+from twoway.message.faults import MessageMalformed
 from twoway.message.jose import jws
 from twoway.message.jose.headers import MAX_CONTENT
+from twoway.message.jose.jws import MAX_SIGNATURES
+from twoway.message.looks import Looked, format_of, unarmoured
 from twoway.message.recipient import Addressee, Believed, chain_of, trust_in
 from twoway.message.signer import Verified
 from twoway.message.streams import Source, read_whole
 from twoway.trust import Trust
 from twoway.trust.verification import Purpose
 
-SignFormat = Literal["jws"]
-SIGN_FORMATS: tuple[SignFormat, ...] = ("jws",)
+SignFormat = Literal["jws", "cms"]
+SIGN_FORMATS: tuple[SignFormat, ...] = ("jws", "cms")
 Signers: TypeAlias = "Credential | str | Path | Sequence[Credential | str | Path]"
 
 
@@ -90,6 +94,10 @@ def sign_stream(
     if format == "jws":
         content = read_whole(source, MAX_CONTENT, format)
         sink.write(jws.sign(content, signers, detached=detached, content_type=content_type))
+    elif format == "cms":
+        if not signers or len(signers) > MAX_SIGNATURES:
+            raise UsageError(f"expected 1 to {MAX_SIGNATURES} signers, got {len(signers)}", "name who signs")
+        signed.sign(source, sink, signers, detached=detached)
     else:
         raise UsageError(f"there is no format {format} to sign in", f"choose {' or '.join(SIGN_FORMATS)}")
 
@@ -109,7 +117,19 @@ def verify_stream(
 
     On an error throw away what the sink has: it was not yet verified.
     """
-    message = read_whole(source, MAX_CONTENT * 2, "jws")
+    looked = Looked(source)
+    found = format_of(looked.head)
+    if format is not None and found != ("jose" if format == "jws" else "cms"):
+        raise MessageMalformed(format, "the first bytes are of another format")
+    if found == "cms":
+        reader = ber.Reader(unarmoured(looked))
+        peers = verifying.verify(
+            reader, sink, trust, content=content, signer=signer, purpose=purpose, now=now
+        )
+        return Verified(None, peers)
+    if found != "jose":
+        raise MessageMalformed("signed", "the first bytes are of no format that is known")
+    message = read_whole(looked, MAX_CONTENT * 2, "jws")
     about = read_whole(content, MAX_CONTENT, "jws") if content is not None else None
     verified = jws.verify(message, trust, content=about, signer=signer, purpose=purpose, now=now)
     if sink is not None and about is None:
