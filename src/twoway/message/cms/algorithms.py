@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from asn1crypto import algos, core
 from cryptography.hazmat.primitives import hashes
@@ -68,6 +68,21 @@ class AlgorithmIdentifier(core.Sequence):
     ]
 
 
+class Algorithm(NamedTuple):
+    """An AlgorithmIdentifier that has been read: nothing in it can fail any more."""
+
+    oid: str
+    parameters: bytes | None
+
+
+def algorithm_in(data: bytes) -> Algorithm:
+    """Read an AlgorithmIdentifier at once; raises ValueError. asn1crypto alone would decode it when it is used."""
+    found = AlgorithmIdentifier.load(data, strict=True)
+    parameters = found["parameters"]
+    absent = isinstance(parameters, core.Void)
+    return Algorithm(str(found["algorithm"].dotted), None if absent else bytes(parameters.dump()))
+
+
 def identifier(oid: str, parameters: core.Asn1Value | None = None) -> bytes:
     """An AlgorithmIdentifier as DER; without parameters they are absent."""
     made = AlgorithmIdentifier({"algorithm": oid})
@@ -86,10 +101,10 @@ def oaep_sha256() -> core.Asn1Value:
     )
 
 
-def is_oaep_sha256(algorithm: AlgorithmIdentifier) -> bool:
+def is_oaep_sha256(algorithm: Algorithm) -> bool:
     """Whether parameters say SHA-256 in both places and no label; NULL may stand in them or not (RFC 4055 §2.1)."""
     try:
-        found = algos.RSAESOAEPParams.load(algorithm["parameters"].dump(), strict=True)
+        found = algos.RSAESOAEPParams.load(algorithm.parameters or b"", strict=True)
         digest, mask = found["hash_algorithm"], found["mask_gen_algorithm"]
         label = found["p_source_algorithm"]["parameters"].native
         names = digest["algorithm"].native, mask["parameters"]["algorithm"].native

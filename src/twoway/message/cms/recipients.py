@@ -25,6 +25,7 @@ from twoway.message.cms.algorithms import (
     OAEP,
     WRAP,
     AlgorithmIdentifier,
+    algorithm_in,
     identifier,
     is_oaep_sha256,
     oaep_sha256,
@@ -83,7 +84,7 @@ def _agreed(
     wrap: bytes,
     ukm: bytes | None,
 ) -> bytes:
-    size = WRAP[AlgorithmIdentifier.load(wrap)["algorithm"].dotted]
+    size = WRAP[algorithm_in(wrap).oid]
     info = _SharedInfo({"key_info": AlgorithmIdentifier.load(wrap), "supp_pub_info": (size * 8).to_bytes(4)})
     if ukm is not None:
         info["entity_u_info"] = ukm
@@ -180,8 +181,8 @@ def _identified(rid: Any, leaf: x509.Certificate) -> tuple[str, bool]:
 def _prepared(share: _Wrapped, identity: Credential) -> Any:
     """What yields the key; algorithms and structure are judged before, and without any secret."""
     private = identity.private_key
-    algorithm = AlgorithmIdentifier.load(share.algorithm.dump())
-    oid = algorithm["algorithm"].dotted
+    algorithm = algorithm_in(share.algorithm.dump())
+    oid = algorithm.oid
     if share.originator is None:
         # PKCS #1 v1.5 is refused, however its padding is checked; docs/messages.md says why.
         if oid != OAEP or not is_oaep_sha256(algorithm):
@@ -189,8 +190,8 @@ def _prepared(share: _Wrapped, identity: Credential) -> Any:
         if not isinstance(private, rsa.RSAPrivateKey):
             raise MessageMalformed(FORMAT, "our recipient has a key of another kind")
         return lambda: private.decrypt(share.encrypted, _OAEP)
-    wrap = algorithm["parameters"].dump()
-    if oid not in AGREEMENT or AlgorithmIdentifier.load(wrap)["algorithm"].dotted not in WRAP:
+    wrap = algorithm.parameters or b""
+    if oid not in AGREEMENT or algorithm_in(wrap).oid not in WRAP:
         raise AlgorithmRefused(FORMAT, f"key agreement {oid}", _READ)
     if not isinstance(private, ec.EllipticCurvePrivateKey) or share.originator.name != "originator_key":
         raise MessageMalformed(FORMAT, "our recipient has a key of another kind")

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from twoway.credential import Credential
 from twoway.message.cms import algorithms, ber
-from twoway.message.cms.algorithms import AlgorithmIdentifier
+from twoway.message.cms.algorithms import Algorithm, algorithm_in
 from twoway.message.cms.recipients import FORMAT, fresh_key, unwrapped, wrapped
 from twoway.message.faults import AlgorithmRefused, CannotOpen, MessageMalformed, MessageTooLarge
 from twoway.message.purpose import check_may_receive
@@ -123,14 +123,14 @@ def _open_gcm(
     pieces: Iterator[bytes],
     sink: BinaryIO,
     key: bytes,
-    algorithm: AlgorithmIdentifier,
+    algorithm: Algorithm,
     identity: Credential,
 ) -> None:
-    oid = algorithm["algorithm"].dotted
+    oid = algorithm.oid
     if oid not in algorithms.GCM:
         raise AlgorithmRefused(FORMAT, f"content encryption {oid}", ("AES-256-GCM",))
     try:
-        parameters = _GcmParameters.load(algorithm["parameters"].dump(), strict=True)
+        parameters = _GcmParameters.load(algorithm.parameters or b"", strict=True)
         nonce, size = bytes(parameters["nonce"].native), parameters["icv_length"].native
     except (ValueError, TypeError):
         raise MessageMalformed(FORMAT, "the parameters of GCM do not decode") from None
@@ -157,13 +157,13 @@ def _open_gcm(
 
 
 def _open_cbc(
-    pieces: Iterator[bytes], sink: BinaryIO, key: bytes, algorithm: AlgorithmIdentifier, identity: Credential
+    pieces: Iterator[bytes], sink: BinaryIO, key: bytes, algorithm: Algorithm, identity: Credential
 ) -> None:
-    oid = algorithm["algorithm"].dotted
+    oid = algorithm.oid
     if oid not in algorithms.CBC:
         raise AlgorithmRefused(FORMAT, f"content encryption {oid}", ("AES-256-CBC",))
     try:
-        vector = bytes(core.OctetString.load(algorithm["parameters"].dump(), strict=True).native)
+        vector = bytes(core.OctetString.load(algorithm.parameters or b"", strict=True).native)
         decryptor = Cipher(AES(_sized(key, algorithms.CBC[oid])), CBC(vector)).decryptor()
         unpadder = PKCS7(128).unpadder()
         for piece in pieces:
@@ -193,10 +193,8 @@ def _oid(reader: ber.Reader) -> str:
         raise MessageMalformed(FORMAT, "an object identifier does not decode") from None
 
 
-def _algorithm(data: bytes) -> AlgorithmIdentifier:
+def _algorithm(data: bytes) -> Algorithm:
     try:
-        found: AlgorithmIdentifier = AlgorithmIdentifier.load(data, strict=True)
-        _ = found["algorithm"].dotted, found["parameters"].dump()
+        return algorithm_in(data)
     except (ValueError, TypeError, IndexError):
         raise MessageMalformed(FORMAT, "an algorithm does not decode") from None
-    return found

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from twoway.credential import Credential, PrivateKey, key_type_of
 from twoway.message.cms import algorithms
-from twoway.message.cms.algorithms import AlgorithmIdentifier, identifier, pss
+from twoway.message.cms.algorithms import Algorithm, identifier, pss
 from twoway.message.faults import AlgorithmRefused
 
 FORMAT = "cms"
@@ -49,14 +49,12 @@ def signs(credential: Credential) -> bool:
     return kind in ("p256", "p384", "ed25519") or kind.startswith(("rsa", "mldsa"))
 
 
-def verifier(
-    key: Any, algorithm: AlgorithmIdentifier, digest: hashes.HashAlgorithm
-) -> Callable[[bytes, bytes], bool]:
+def verifier(key: Any, algorithm: Algorithm, digest: hashes.HashAlgorithm) -> Callable[[bytes, bytes], bool]:
     """How to verify a signature on attributes; raises AlgorithmRefused where key and algorithm do not fit.
 
     `digest` is that of the attributes' messageDigest; a signature with a weaker one would be the weakest link.
     """
-    oid = algorithm["algorithm"].dotted
+    oid = algorithm.oid
     allowed: tuple[str, ...]
     if isinstance(key, rsa.RSAPublicKey):
         allowed = ("RSASSA-PSS or RSA PKCS #1 v1.5 with the digest of the content",)
@@ -91,17 +89,19 @@ def _tried(verify: Callable[[bytes, bytes], object]) -> Callable[[bytes, bytes],
     return tried
 
 
-def _is_pss(algorithm: AlgorithmIdentifier, digest: hashes.HashAlgorithm) -> bool:
+def _is_pss(algorithm: Algorithm, digest: hashes.HashAlgorithm) -> bool:
     """Whether the parameters are those of this digest, in both places (RFC 4055 §3.1)."""
     try:
-        found = algos.RSASSAPSSParams.load(algorithm["parameters"].dump(), strict=True)
+        found = algos.RSASSAPSSParams.load(algorithm.parameters or b"", strict=True)
         masked = found["mask_gen_algorithm"]
         names = found["hash_algorithm"]["algorithm"].native, masked["parameters"]["algorithm"].native
+        _ = int(found["salt_length"].native)
         return names == (digest.name, digest.name)
     except (ValueError, TypeError, KeyError):
         return False
 
 
-def _salt(algorithm: AlgorithmIdentifier) -> int:
-    length = int(algos.RSASSAPSSParams.load(algorithm["parameters"].dump())["salt_length"].native)
+def _salt(algorithm: Algorithm) -> int:
+    """The length of the salt, of parameters that `_is_pss` has read."""
+    length = int(algos.RSASSAPSSParams.load(algorithm.parameters or b"")["salt_length"].native)
     return length if 0 <= length <= 512 else 0

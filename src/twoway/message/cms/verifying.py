@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import constant_time, hashes
 
 from twoway.credential import CredentialError, certificate_from_der, describe
 from twoway.message.cms import algorithms, ber
-from twoway.message.cms.algorithms import AlgorithmIdentifier
+from twoway.message.cms.algorithms import Algorithm, algorithm_in
 from twoway.message.cms.signatures import verifier
 from twoway.message.cms.signed import CONTENT_TYPE, FORMAT, MESSAGE_DIGEST
 from twoway.message.faults import (
@@ -32,15 +32,28 @@ MAX_SIGNATURES = 16
 MAX_CERTIFICATES = 64
 
 
+class SignerIdentifier(NamedTuple):
+    """How a signature names its certificate: by issuer and serial number, or by its key."""
+
+    serial: int | None
+    issuer: str | None
+    key: bytes | None
+
+    def __str__(self) -> str:
+        return (
+            f"the key {self.key.hex()[:64]}" if self.key is not None else f"the certificate {self.serial:x}"
+        )
+
+
 class SignerInfo(NamedTuple):
     """What one signature says, decoded."""
 
-    identifier: Any
+    identifier: SignerIdentifier
     digest: hashes.HashAlgorithm
     content_type: str
     message_digest: bytes
     attributes: bytes  # as they are signed
-    algorithm: AlgorithmIdentifier
+    algorithm: Algorithm
     signature: bytes
 
 
@@ -166,12 +179,12 @@ def _decoded(info: Any) -> SignerInfo:
     if encoded[1] == 0x80:
         raise ValueError("signed attributes are DER")
     return SignerInfo(
-        info["sid"],
+        _identifier(info["sid"]),
         algorithms.DIGESTS[oid],
         content_type.dotted,
         bytes(message_digest.native),
         b"\x31" + encoded[1:],  # RFC 5652 §5.4: a SET OF is signed, [0] is written
-        AlgorithmIdentifier.load(info["signature_algorithm"].dump()),
+        algorithm_in(info["signature_algorithm"].dump()),
         bytes(info["signature"].native),
     )
 
@@ -187,7 +200,7 @@ def _verify_one(
 ) -> Peer:
     leaf = next((one for one in certificates if _is_of(info.identifier, one)), None)
     if leaf is None:
-        raise SignerUnknown(FORMAT, f"a signature of {_named(info.identifier)} without it")
+        raise SignerUnknown(FORMAT, f"a signature of {info.identifier} without it")
     verifies = verifier(leaf.public_key(), info.algorithm, info.digest)
     peer = verified_signer(_chain(leaf, certificates), trust, purpose=purpose, now=now)
     if info.digest.name not in digests:
@@ -198,24 +211,22 @@ def _verify_one(
     return peer
 
 
-def _is_of(identifier: Any, certificate: x509.Certificate) -> bool:
-    if identifier.name == "issuer_and_serial_number":
-        chosen = identifier.chosen
+def _identifier(sid: Any) -> SignerIdentifier:
+    if sid.name == "issuer_and_serial_number":
+        # As RFC 5280 §7.1 compares names; asn1crypto decodes late, so all of it is read here.
+        return SignerIdentifier(sid.chosen["serial_number"].native, str(sid.chosen["issuer"].hashable), None)
+    return SignerIdentifier(None, None, bytes(sid.chosen.native))
+
+
+def _is_of(identifier: SignerIdentifier, certificate: x509.Certificate) -> bool:
+    if identifier.key is None:
         issuer = asn1_x509.Name.load(certificate.issuer.public_bytes())
-        return bool(
-            chosen["serial_number"].native == certificate.serial_number and chosen["issuer"] == issuer
-        )
+        return (identifier.serial, identifier.issuer) == (certificate.serial_number, issuer.hashable)
     try:
         own = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     except x509.ExtensionNotFound:
         return False
-    return bool(identifier.chosen.native == own)
-
-
-def _named(identifier: Any) -> str:
-    if identifier.name == "issuer_and_serial_number":
-        return f"the certificate {identifier.chosen['serial_number'].native:x}"
-    return f"the key {identifier.chosen.native.hex()[:64]}"
+    return identifier.key == own
 
 
 def _chain(leaf: x509.Certificate, pool: list[x509.Certificate]) -> list[x509.Certificate]:
