@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -22,6 +24,13 @@ _USAGES = (
 _CURVES = ("secp256r1", "secp384r1")
 
 
+def key_of(certificate: x509.Certificate) -> object:
+    """The public key of a stranger's certificate; of which kind, and how outdated, is judged by whoever asks."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a library's remarks about kinds that are refused here anyway
+        return certificate.public_key()
+
+
 def check_may_receive(leaf: x509.Certificate, format: str, usable: tuple[str, ...]) -> None:
     """Refuse a certificate whose key cannot, or may not, be sealed for.
 
@@ -29,7 +38,7 @@ def check_may_receive(leaf: x509.Certificate, format: str, usable: tuple[str, ..
     keyEncipherment, an EC key keyAgreement; a certificate without key usage allows everything. Raises
     CannotReceive or KeyUsageForbids.
     """
-    key = leaf.public_key()
+    key = key_of(leaf)
     kind = receiving_kind(key)
     if kind is None or kind not in usable:
         raise CannotReceive(describe(leaf), key_type_of(key), format, usable)

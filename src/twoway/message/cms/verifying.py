@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO, NamedTuple
@@ -23,6 +24,7 @@ from twoway.message.faults import (
     SignatureInvalid,
     SignerUnknown,
 )
+from twoway.message.purpose import key_of
 from twoway.message.signer import verified_signer
 from twoway.message.streams import PART, Source, parts_of
 from twoway.trust import Peer, Trust
@@ -201,7 +203,7 @@ def _verify_one(
     leaf = next((one for one in certificates if _is_of(info.identifier, one)), None)
     if leaf is None:
         raise SignerUnknown(FORMAT, f"a signature of {info.identifier} without it")
-    verifies = verifier(leaf.public_key(), info.algorithm, info.digest)
+    verifies = verifier(key_of(leaf), info.algorithm, info.digest)
     peer = verified_signer(_chain(leaf, certificates), trust, purpose=purpose, now=now)
     if info.digest.name not in digests:
         raise MessageMalformed(FORMAT, "a signature has a digest that was not announced")
@@ -221,7 +223,10 @@ def _identifier(sid: Any) -> SignerIdentifier:
 def _is_of(identifier: SignerIdentifier, certificate: x509.Certificate) -> bool:
     if identifier.key is None:
         issuer = asn1_x509.Name.load(certificate.issuer.public_bytes())
-        return (identifier.serial, identifier.issuer) == (certificate.serial_number, issuer.hashable)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about serial numbers that verification refuses
+            serial = certificate.serial_number
+        return (identifier.serial, identifier.issuer) == (serial, issuer.hashable)
     try:
         own = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     except x509.ExtensionNotFound:

@@ -38,7 +38,7 @@ from twoway.message.jose.headers import (
     thumbprint,
     x5c,
 )
-from twoway.message.purpose import check_may_sign
+from twoway.message.purpose import check_may_sign, key_of
 from twoway.message.signer import Verified, verified_signer
 from twoway.trust import Peer, Trust
 from twoway.trust.verification import Purpose
@@ -220,7 +220,7 @@ def _parts(message: bytes) -> tuple[str | None, list[tuple[str, str]]]:
 
 
 def _fitting(leaf: x509.Certificate) -> tuple[str, ...]:
-    kind = key_type_of(leaf.public_key())
+    kind = key_type_of(key_of(leaf))
     found = ALGORITHMS.get("rsa" if kind.startswith("rsa") else kind)
     if found is None:
         raise CannotSign(describe(leaf), kind, FORMAT, tuple(ALGORITHMS))
