@@ -37,6 +37,7 @@ class Program:
         listen: str = "127.0.0.1:0",
         environment: dict[str, str] | None = None,
         wrapper: Sequence[str] = (),
+        keep: Sequence[int] = (),
     ) -> None:
         self.place, self.log = place, place / "log"
         identity = place / "api"
@@ -53,6 +54,7 @@ class Program:
             self.process = subprocess.Popen(
                 [*wrapper, TWOWAY, "gateway", "run", str(self.file)],
                 stderr=log,
+                pass_fds=keep,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
