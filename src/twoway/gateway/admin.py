@@ -73,13 +73,21 @@ class Admin:
         finally:
             os.umask(before)
         self._clients: set[_Client] = set()
-        self._started = False
+        self._has_path = False
+
+    def take_path(self) -> None:
+        """Be found under the path that was asked for; raises AdminUnreachable."""
+        try:
+            os.replace(self._made, self.path)
+        except OSError as error:
+            raise AdminUnreachable(self.path, error.strerror or str(error)) from None
+        self._has_path = True
 
     def start(self) -> None:
-        """Answer from now on, under the path that was asked for."""
+        """Answer from now on, under the path that was asked for; raises AdminUnreachable."""
         self._sock.listen(8)
-        os.replace(self._made, self.path)
-        self._started = True
+        if not self._has_path:
+            self.take_path()
         self._loop.watch(self._sock.fileno(), self._on_accept, READ)
 
     def own(self, uid: int, gid: int) -> None:
@@ -96,7 +104,7 @@ class Admin:
         self._sock.close()
         if not leave_path:
             with contextlib.suppress(OSError):
-                Path(self.path if self._started else self._made).unlink(missing_ok=True)
+                Path(self.path if self._has_path else self._made).unlink(missing_ok=True)
 
     def _on_accept(self, _: int) -> None:
         try:

@@ -96,9 +96,14 @@ class Crew:
         )
 
     def own(self, uid: int, gid: int) -> None:
-        """Give the admin socket to who this process is about to become."""
+        """Give the admin socket to who this process is about to become.
+
+        Nobody is there whose path would be taken away, so it is taken while that is allowed.
+        """
         if self._admin is not None:
             self._admin.own(uid, gid)
+            if self._predecessor is None:
+                self._admin.take_path()
 
     def run(self) -> None:
         """Serve until a signal, or a successor, ends it; raises WorkersFailed when it does not come up."""
@@ -195,10 +200,15 @@ class Crew:
 
     def _serve(self) -> None:
         """All workers are ready: from here on others may know."""
+        try:
+            for page in (self._admin, self._metrics):
+                if page is not None:
+                    page.start()
+        except ConfigError as error:
+            self._failure = error
+            self._end_now()
+            return
         self._serving = True
-        for page in (self._admin, self._metrics):
-            if page is not None:
-                page.start()
         announce(self.journal, self.options, [sockets[0] for sockets in self._sockets])
         self.notifier.ready(self.sentence())
         say_ready(self._predecessor)

@@ -45,9 +45,11 @@ def run(options: GatewayOptions, *, journal: Journal | None = None) -> None:
         )  # fmt: skip
         undo.pop_all()
     if account is not None:
+        unreadable = account.unreadable(watch.paths)
         crew.own(account.uid, account.gid)
         account.become()
-        _warn(journal, account, [path for one in options.listeners for path in one.watched()])
+        watch.changed()  # what cannot be read any more has not changed
+        _warn(journal, account, unreadable)
     crew.run()
 
 
@@ -76,7 +78,7 @@ def kept_of(given: list[Passed]) -> frozenset[int]:
 
 
 def _warn(journal: Journal, account: Account, paths: list[Path]) -> None:
-    for path in account.unreadable(paths):
+    for path in paths:
         journal.event(
             "unreadable", f"{account.name} cannot read {path}: every reload and restart will fail until it can",
             path=str(path),

@@ -200,12 +200,17 @@ def run(file: Path) -> int:
 
 @click.command()
 @click.argument("file", type=_PATH)
-def check(file: Path) -> int:
+@click.option("--running", is_flag=True, help="The gateway runs already: its addresses may be taken.")
+def check(file: Path, running: bool) -> int:
     """Say whether FILE would start: identities, policies and addresses are loaded and tried, nothing is served."""
+    from twoway.cli._output import printable
     from twoway.gateway.checking import check as check_file
+    from twoway.gateway.checking import remarks
 
-    options = check_file(file)
+    options = check_file(file, running=running)
     for one in options.listeners:
         targets = ", ".join(str(target) for target in one.targets)
         click.echo(f"{one.kind} {one.listen} -> {targets}: would start")
+    for remark in remarks(options):
+        click.echo(f"warning: {printable(remark)}", err=True)
     return 0
