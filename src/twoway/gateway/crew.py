@@ -30,7 +30,7 @@ from twoway.gateway.metrics import MetricsPage
 from twoway.gateway.notify import Notifier, Passed
 from twoway.gateway.options import GatewayOptions
 from twoway.gateway.running import Gateway, keep_what_is_loaded
-from twoway.gateway.sockets import remove, share_out
+from twoway.gateway.sockets import remove, share_out, told_place
 from twoway.gateway.worker import Worker, fork
 from twoway.server.journal import Journal
 from twoway.tls.reload import FileWatch
@@ -210,6 +210,10 @@ class Crew:
             return
         self._serving = True
         announce(self.journal, self.options, [sockets[0] for sockets in self._sockets])
+        if self._metrics is not None:
+            self.journal.event(
+                "metrics", f"answered at {told_place(self._metrics.sock)}", port=self._metrics.port
+            )
         self.notifier.ready(self.sentence())
         say_ready(self._predecessor)
         self._predecessor = None
