@@ -21,6 +21,7 @@ from tests.gateway.program import Program
 from twoway.credential import chain_pem
 from twoway.gateway.addresses import Address
 from twoway.gateway.exposition import exposition
+from twoway.gateway.tally import Tally
 
 LOCAL = Address(host="127.0.0.1")
 
@@ -165,12 +166,10 @@ def test_the_numbers_of_all_workers_are_summed(pki: Pki, backend: Backend, tmp_p
 
 
 def _status(name: str, refused: dict[str, int], target: str) -> dict[str, Any]:
-    counts = dict.fromkeys(("accepted", "admitted", "silent", "cut", "resumed", "post_quantum", "bytes_up", "bytes_down", "reloads", "reloads_failed"), 1)  # fmt: skip
-    histogram = {"counts": {"0.1": 1, "+Inf": 0}, "sum": 0.05}
     listener = {
-        **counts, "name": name, "open": 1, "generation": 1, "last_reload_error": "", "refused": refused, "turned_away": {}, "failed": {},
-        "ended": {}, "shadow": {}, "requests": {}, "handshakes": histogram, "relays": histogram, "targets": [{"address": target, "up": True}],
-        "certificates": [{"name": name, "not_after": "2030-01-01T00:00:00+00:00"}], "crls": [], "crl_fetches": [],
+        **Tally().as_dict(), "name": name, "open": 1, "generation": 1, "refused": refused,
+        "targets": [{"address": target, "up": True}], "crls": [], "crl_fetches": [],
+        "certificates": [{"name": name, "not_after": "2030-01-01T00:00:00+00:00"}],
     }  # fmt: skip
     return {"uptime_seconds": 1.0, "draining": False, "listeners": [listener]}
 

@@ -33,5 +33,7 @@ def _weakenings(options: ListenerOptions) -> Iterator[str]:
         yield f"client certificates are {'optional' if options.clients == 'optional' else 'not asked for'}"
     if options.allow_anyone_proven:
         yield "whoever the authority has given an identity may pass (--allow-anyone-proven)"
+    if options.record is not None:
+        yield f"connections are recorded WITH THEIR SECRETS in {options.record} (--record)"
     if options.crl_rule == "warn":
         yield "a missing or stale revocation list lets clients pass (--crl-rule warn)"

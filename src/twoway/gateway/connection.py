@@ -97,7 +97,7 @@ class Connection:
                 return
             data, self._first = self._first, b""
             context = live.context_for(name if isinstance(name, str) else None)
-        self.session = SocketSession(context, self.sock.fileno(), address=self.told_address)
+        self.session = self.frontend.session(context, self)
         self.stage = "handshake"
         self._advance(data)
 

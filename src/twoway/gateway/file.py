@@ -24,9 +24,19 @@ from twoway.revocation.urls import is_url
 
 MAX_FILE = 1 << 20
 _NAME_TABLE = re.compile(r"\s*\[\[\s*listener\s*\.\s*name\s*\]\]")
-_PATHS = ("identity", "policy", "shadow", "trust", "crl", "crl_cache", "passphrase_file", "via_credentials")
+_PATHS = (
+    "identity",
+    "policy",
+    "shadow",
+    "trust",
+    "crl",
+    "crl_cache",
+    "passphrase_file",
+    "via_credentials",
+    "record",
+)
 _LISTS = ("allow", "deny", "trust", "crl", "pin", "target")
-_TEXTS = ("kind", "name", "listen", "listen_owner", "listen_mode", "identity", "policy", "shadow", "clients", "crl_rule", "server_name", "sni", "via", "via_credentials", "passphrase_file", "crl_cache", "revocation_depth", "unknown_name", "label", "client_cert_headers")  # fmt: skip
+_TEXTS = ("kind", "name", "listen", "listen_owner", "listen_mode", "identity", "policy", "shadow", "clients", "crl_rule", "server_name", "sni", "via", "via_credentials", "record", "passphrase_file", "crl_cache", "revocation_depth", "unknown_name", "label", "client_cert_headers")  # fmt: skip
 _FLAGS = ("allow_anyone_proven", "target_tls", "proxy_protocol", "unsafe_plain", "end_at_expiry", "http")
 _LISTENER = (*_TEXTS, *_LISTS, *_FLAGS, "ticket_seconds", "limits", "name", "headers")
 # What a server name may have of its own: a [[listener.name]] table.

@@ -22,12 +22,15 @@ from twoway.gateway.loop import Loop
 from twoway.gateway.material import Material
 from twoway.gateway.options import ListenerOptions
 from twoway.gateway.rates import Rates
+from twoway.gateway.recorded import RecordedSession
 from twoway.gateway.tally import Tally
 from twoway.server.journal import Journal
 from twoway.steps import Step
 from twoway.tls import ClientContext, Refusal, Session
+from twoway.tls.context import ServerContext
 from twoway.tls.faults import TicketElsewhere, Truncated
 from twoway.tls.generation import ServerGeneration
+from twoway.tls.socketed import SocketSession
 from twoway.trust import Decision, Peer
 
 SWEEP_SECONDS = 0.25
@@ -165,9 +168,18 @@ class Frontend:
             who = session.peer.describe() if session.peer is not None else "nobody proven"
             self.journal.event("shadow-denied", f"{who} would be refused: {decision.because}", peer=who)
 
+    def session(self, context: ServerContext, connection: Connection) -> SocketSession:
+        """The TLS of a connection that comes in, not begun."""
+        recorder, sock = self.material.recorder, connection.sock
+        if recorder is not None:
+            return RecordedSession(context, sock, recorder, address=connection.told_address)
+        return SocketSession(context, sock.fileno(), address=connection.told_address)
+
     def refused(self, fault: BaseException, session: Session) -> None:
         refusal = Refusal.of(fault, session)
         self.tally.refused[refusal.code] += 1
+        if self.material.recorder is not None:
+            self.material.recorder.refused(refusal)
         self.journal.refused(refusal)
 
     def silent(self, connection: Connection) -> None:
@@ -195,7 +207,7 @@ class Frontend:
         tally.lives.add(seconds)
         how = _how(fault)
         tally.ended[how] += 1
-        self.forget(connection)
+        self.forget(connection, broke=how != "closed")
         if self.journal.access:
             peer = connection.peer
             self.journal.event(
@@ -207,8 +219,10 @@ class Frontend:
                 up=up, down=down, seconds=round(seconds, 6), resumed=peer.resumed if peer else None, ended=how,
             )  # fmt: skip
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: Connection, *, broke: bool = False) -> None:
         self.connections.discard(connection)
+        if isinstance(connection.session, RecordedSession):
+            connection.session.keep(broke=broke)
         peer = connection.peer if connection.counted else None
         if peer is not None:
             self._of_peer[peer.fingerprint] -= 1

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 from twoway.gateway.checks import Checks
 from twoway.gateway.options import ListenerOptions
 from twoway.tls import ClientSettings, LiveClient, LiveServer, ServerSettings
+from twoway.tls.recorder import Recorder
 
 
 class Material:
@@ -21,7 +23,9 @@ class Material:
         self.checks = [Checks(one) for one in (options, *(inner for _, inner in options.names))]
         for one in self.checks:
             one.prepare()
-        self.server = LiveServer(self._server_settings()) if options.tls_in else None
+        self.recorder = Recorder(Path(options.record)) if options.record is not None else None
+        prepare = self.recorder.prepare if self.recorder is not None else None
+        self.server = LiveServer(self._server_settings(), prepare) if options.tls_in else None
         self.client = LiveClient(self._client_settings()) if options.tls_out else None
         self.shadow = options.shadow_policy()
         self.via = options.proxy()

@@ -96,6 +96,7 @@ class ListenerOptions:
     sni: str | None = None
     via: str | None = field(default=None, repr=False)
     via_credentials: str | Path | None = None
+    record: str | Path | None = None
     proxy_protocol: bool = False
     unsafe_plain: bool = False
     end_at_expiry: bool = False
@@ -142,6 +143,7 @@ class ListenerOptions:
                     f"the server name cannot be proven: {error}", "use a DNS name or an IP address"
                 ) from error
         self._check_way_out()
+        self._check_record()
         if self.server_name is None and self.tls_out and any(target.path for target in self.targets):
             raise UsageError("a UNIX socket has no name to be proven", "pass --server-name NAME")
 
@@ -164,6 +166,12 @@ class ListenerOptions:
             Via.parse(self.via)
             if any(target.path for target in self.targets):
                 raise UsageError("a proxy does not lead to a UNIX socket", "name targets as HOST:PORT")
+
+    def _check_record(self) -> None:
+        if self.record is not None and not self.tls_in:
+            raise UsageError(
+                "only TLS that comes in is recorded", "for a way out: twoway explain HOST:PORT --identity DIR"
+            )
 
     @property
     def tls_in(self) -> bool:

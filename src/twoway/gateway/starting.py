@@ -47,6 +47,9 @@ def run(options: GatewayOptions, *, journal: Journal | None = None) -> None:
     if account is not None:
         unreadable = account.unreadable(watch.paths)
         crew.own(account.uid, account.gid)
+        for material in materials:
+            if material.recorder is not None:
+                os.chown(material.recorder.directory, account.uid, account.gid)
         account.become()
         watch.changed()  # what cannot be read any more has not changed
         _warn(journal, account, unreadable)

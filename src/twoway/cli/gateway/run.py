@@ -102,6 +102,12 @@ def _way_out(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--target-tls", is_flag=True, help="Speak mutual TLS to the target too, under the same identity."
 )
+@click.option(
+    "--record",
+    type=_PATH,
+    metavar="DIR",
+    help="Record connections here for `twoway explain`, WITH their secrets; bounded.",
+)
 @click.option("--end-at-expiry", is_flag=True, help="End a connection when its client's certificate expires.")
 @click.option(
     "--connections-per-peer", default=0, help="Most connections of one certificate; 0 sets no bound."
