@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from cryptography import x509
 
-from twoway.authority import auditing, crl, directory, keys, request
+from twoway.authority import auditing, crl, directory, keys, request, whereabouts
 from twoway.authority.actor import login
 from twoway.authority.audit import Head, Row
 from twoway.authority.auditing import AuditReport
@@ -21,6 +21,7 @@ from twoway.authority.faults import PassphraseNeeded
 from twoway.authority.founding import found
 from twoway.authority.guard import Guard
 from twoway.authority.issuance import Chain, Issuance, Order, asked_names, checked_common_name, parsed_names
+from twoway.authority.ocsp import Responder
 from twoway.authority.profiles import Profiles
 from twoway.authority.publishing import Publishing
 from twoway.authority.records import Record
@@ -57,9 +58,10 @@ class Authority:
         self.cas = Cas(path, store, passphrase, root_key_file)
         self._register = Register(store)
         self._profiles = Profiles(path / directory.PROFILES)
-        self._issuance = Issuance(store, self.cas, self._profiles, self.name)
+        self._issuance = Issuance(store, self.cas, self._profiles, self.name, whereabouts.read(path))
         self.renewal = Renewal(self._register, self._issuance)
         self.publishing = Publishing(store, self.cas, self.requested_by)
+        self.ocsp = Responder(store, self.cas, self._issuance)
 
     @classmethod
     def create(
@@ -74,12 +76,14 @@ class Authority:
         issuing_days: float = 1825,
         now: datetime.datetime | None = None,
         name_constraints: Constraints | Iterable[str] | None = None,
+        public_url: str | None = None,
     ) -> Authority:
         """A new authority in a new directory, which appears whole or not at all.
 
         `name` is the organisation in everything it signs. Without a passphrase the CA keys are stored unencrypted,
         and a warning says so unless `no_passphrase` says that it is meant. `name_constraints` limits what it can
-        ever certify: see Constraints. Raises DirectoryTaken, DirectoryUnwritable, UsageError.
+        ever certify: see Constraints. `public_url` goes into every leaf as where to ask whether it is revoked. Raises
+        DirectoryTaken, DirectoryUnwritable, PublicUrlUnusable, UsageError.
         """
         where = Path(path).absolute()
         directory.check_free(where)
@@ -94,6 +98,7 @@ class Authority:
             root_days=root_days,
             issuing_days=issuing_days,
             constraints=Constraints.given(name_constraints),
+            public_url=None if public_url is None else whereabouts.checked(public_url),
             actor=login(),
             now=moment_of(now),
         )

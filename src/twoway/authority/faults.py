@@ -41,6 +41,24 @@ class NotAnAuthority(AuthorityError):
         )
 
 
+class PublicUrlUnusable(AuthorityError):
+    """The public address of an authority is none that a verifier could follow."""
+
+    code = "authority_public_url"
+    spec = "RFC 5280 §4.2.1.13"
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(url, problem)
+        self.url, self.problem = url, problem
+
+    def __str__(self) -> str:
+        return f"{self.url} is no public address of an authority: {self.problem}"
+
+    @property
+    def remedy(self) -> str:
+        return "give the address where `twoway ca serve --public-listen` is reached, such as http://ca.acme.example:8080"
+
+
 class StoreForeign(AuthorityError):
     """The store in the directory is that of another authority: it was exchanged, or restored to the wrong place."""
 

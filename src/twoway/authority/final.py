@@ -9,16 +9,17 @@ from typing import Any
 
 from cryptography import x509
 
+from twoway.authority import whereabouts
 from twoway.authority.cas import Ca
 from twoway.authority.certificates import purposes
 from twoway.authority.constraints import Constraints
-from twoway.authority.profiles import Profile
+from twoway.authority.profiles import RESPONDER, Profile
 from twoway.authority.refusals import KeyNotAccepted, LifetimeRefused, NameNeeded, NameRefused
 from twoway.credential import common_name, key_type_of
 from twoway.names import guess_kind
 
 
-def judge(certificate: x509.Certificate, profile: Profile, issuer: Ca) -> None:
+def judge(certificate: x509.Certificate, profile: Profile, issuer: Ca, public_url: str | None = None) -> None:
     """Let a leaf pass, or say why not.
 
     `certificate` holds the very bytes that will be signed, without a signature yet. Raises KeyNotAccepted,
@@ -26,7 +27,7 @@ def judge(certificate: x509.Certificate, profile: Profile, issuer: Ca) -> None:
     would be a fault of ours.
     """
     extensions = {type(extension.value): extension.value for extension in certificate.extensions}
-    _judge_powers(extensions, profile)
+    _judge_powers(extensions, profile, issuer, public_url)
     _judge_lifetime(certificate, issuer.certificate)
     kind = key_type_of(certificate.public_key())
     if kind not in profile.key_types:
@@ -40,10 +41,14 @@ def judge(certificate: x509.Certificate, profile: Profile, issuer: Ca) -> None:
     _judge_presence(names, profile)
 
 
-def _judge_powers(extensions: dict[type, Any], profile: Profile) -> None:
-    if extensions.keys() != _EXTENSIONS:
-        names = ", ".join(sorted(each.__name__ for each in extensions.keys() ^ _EXTENSIONS))
+def _judge_powers(extensions: dict[type, Any], profile: Profile, issuer: Ca, public_url: str | None) -> None:
+    pointers = whereabouts.extensions(public_url, issuer.certificate) if public_url else ()
+    expected = {*_EXTENSIONS, *map(type, pointers), *([x509.OCSPNoCheck] if profile is RESPONDER else [])}
+    if extensions.keys() != expected:
+        names = ", ".join(sorted(each.__name__ for each in extensions.keys() ^ expected))
         raise ValueError(f"a leaf with other extensions than every leaf has: {names}")
+    if any(extensions[type(each)] != each for each in pointers):
+        raise ValueError("a leaf that sends its verifiers elsewhere")
     usage = extensions[x509.KeyUsage]
     if extensions[x509.BasicConstraints].ca or usage.key_cert_sign or usage.crl_sign:
         raise ValueError("a leaf with the powers of a CA")

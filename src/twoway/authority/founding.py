@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from twoway.authority import directory as files
-from twoway.authority import keys, schema
+from twoway.authority import keys, schema, whereabouts
 from twoway.authority.cas import Cas
 from twoway.authority.certificates import BACKDATE, ca, ca_subject
 from twoway.authority.constraints import Constraints
@@ -39,6 +39,7 @@ def found(
     root_days: float,
     issuing_days: float,
     constraints: Constraints,
+    public_url: str | None = None,
     actor: str,
     now: datetime.datetime,
 ) -> None:
@@ -61,6 +62,8 @@ def found(
         ):
             write_private(building / key_file, keys.encrypted_pem(signer.key, passphrase))
             write_public(building / certificate_file, certificate_pem(signer.certificate))
+        if public_url is not None:
+            write_public(building / whereabouts.FILE, f"{public_url}\n".encode("ascii"))
         store = Store.create(building / files.STORE)
         try:
             _enter(store, name, root, issuing, actor, now)

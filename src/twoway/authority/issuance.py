@@ -18,7 +18,7 @@ from twoway.authority.faults import IssuerUnfit
 from twoway.authority.final import judge
 from twoway.authority.guard import Guard
 from twoway.authority.leaf import Draft, Form, usual_key_usage
-from twoway.authority.profiles import Profile, Profiles
+from twoway.authority.profiles import RESPONDER, Profile, Profiles
 from twoway.authority.refusals import LifetimeRefused, NameRefused
 from twoway.authority.signing import Signer
 from twoway.authority.store import Store
@@ -53,9 +53,16 @@ class Order(NamedTuple):
 class Issuance:
     """Where leaves are made. Several threads and several processes may do so at once."""
 
-    def __init__(self, store: Store, cas: Cas, profiles: Profiles, organization: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        cas: Cas,
+        profiles: Profiles,
+        organization: str,
+        public_url: str | None = None,
+    ) -> None:
         self._store, self._cas, self._profiles = store, cas, profiles
-        self._organization = organization
+        self._organization, self._public_url = organization, public_url
         self._forms: dict[tuple[int, str, tuple[str, ...]], Form] = {}
 
     def certify(self, ask: Callable[[], Order], now: datetime.datetime) -> Chain:
@@ -64,10 +71,32 @@ class Issuance:
         Raises what `ask` raises, the refusals of the final check, LifetimeRefused, ProfileUnknown, IssuerUnfit,
         StoreLocked, DiskFull, and why the issuing CA's key cannot be read.
         """
+        return self._certify(lambda: self._cas.issuing, lambda order: self._profiles[order.profile], ask, now)
+
+    def responder(self, public_key: PublicKey, ca: Ca, now: datetime.datetime) -> Chain:
+        """A certificate with which a key answers OCSP requests for that CA and does nothing else.
+
+        Raises IssuerUnfit, and why the CA's key cannot be read: the root's is often offline.
+        """
+        order = Order(public_key, "OCSP responder", Names(), RESPONDER.name, "issue", "ocsp responder")
+        return self._certify(
+            lambda: next(each for each in self._cas.all if each.id == ca.id),
+            lambda _: RESPONDER,
+            lambda: order,
+            now,
+        )
+
+    def _certify(
+        self,
+        issuer: Callable[[], Ca],
+        rules: Callable[[Order], Profile],
+        ask: Callable[[], Order],
+        now: datetime.datetime,
+    ) -> Chain:
         while True:
-            ca = self._cas.issuing
-            signer = self._cas.signer(ca)
-            preparation = self._prepare(ask, ca, signer, now)
+            ca = issuer()
+            signer = self._cas.signer(ca, "certify an OCSP responder" if ca.role == "root" else "sign")
+            preparation = self._prepare(ask, rules, ca, signer, now)
             try:
                 if signer.quick:
                     return self._store.write_prepared(preparation)
@@ -78,12 +107,17 @@ class Issuance:
                 pass  # the serial is taken: with 158 random bits, once in the life of no authority
 
     def _prepare(
-        self, ask: Callable[[], Order], ca: Ca, signer: Signer, now: datetime.datetime
+        self,
+        ask: Callable[[], Order],
+        rules: Callable[[Order], Profile],
+        ca: Ca,
+        signer: Signer,
+        now: datetime.datetime,
     ) -> Preparation[Chain]:
         if ca.revoked_at is not None:
             raise IssuerUnfit(ca.name, "is revoked")
         order = ask()
-        profile = self._profiles[order.profile]
+        profile = rules(order)
         yield
         not_before, not_after = lifetime(profile, ca, order, now)
         draft = Draft(
@@ -92,7 +126,7 @@ class Issuance:
         form = self._form(signer, profile, usual_key_usage(order.public_key))
         to_be_signed = form.fill(draft)
         unsigned = form.unsigned(to_be_signed)
-        judge(unsigned, profile, ca)
+        judge(unsigned, profile, ca, self._pointer(profile))
         order.guard.judge(unsigned)
         yield
         return _remember(form.signed(to_be_signed), draft, order, ca, now)
@@ -100,8 +134,12 @@ class Issuance:
     def _form(self, signer: Signer, profile: Profile, usual: tuple[str, ...]) -> Form:
         key = (signer.certificate.serial_number, profile.name, usual)
         if key not in self._forms:
-            self._forms[key] = Form(signer, profile, self._organization, usual)
+            pointer = self._pointer(profile)
+            self._forms[key] = Form(signer, profile, self._organization, usual, pointer)
         return self._forms[key]
+
+    def _pointer(self, profile: Profile) -> str | None:
+        return None if profile is RESPONDER else self._public_url
 
 
 def lifetime(
@@ -220,7 +258,7 @@ def _remember(encoded: bytes, draft: Draft, order: Order, ca: Ca, now: datetime.
 
     def work(transaction: Transaction) -> Chain:
         state = transaction.once(("issuer", ca.id), lambda: transaction.ask(_ISSUER_STATE, ca.id))
-        if state != (ca.serial, True, None):
+        if state != (ca.serial, ca.current, None):
             raise _IssuerReplaced
         order.guard.within(transaction, serial)
         transaction.add(

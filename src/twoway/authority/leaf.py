@@ -15,9 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from twoway.authority import der
+from twoway.authority import der, whereabouts
 from twoway.authority.certificates import key_usage, purposes
-from twoway.authority.profiles import Profile
+from twoway.authority.profiles import RESPONDER, Profile
 from twoway.authority.signing import Signer
 from twoway.credential import PublicKey
 from twoway.names import Names
@@ -45,7 +45,14 @@ class Draft(NamedTuple):
 class Form:
     """The form that every leaf of one profile, issuer and usual key usage is written on."""
 
-    def __init__(self, signer: Signer, profile: Profile, organization: str, usual: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        signer: Signer,
+        profile: Profile,
+        organization: str,
+        usual: tuple[str, ...],
+        public_url: str | None = None,
+    ) -> None:
         self._signer = signer
         self._issuer = signer.algorithm + signer.name
         subject = [_attribute(_ORGANIZATION, profile.organization or organization)]
@@ -58,6 +65,11 @@ class Form:
                 _extension(key_usage(*(profile.key_usage or usual)), critical=True),
                 _extension(purposes(profile)),
                 _extension(signer.key_identifier_extension),
+                # RFC 6960 §4.2.2.2.1: who asks about a responder is not sent to ask about the responder.
+                *((_extension(x509.OCSPNoCheck()),) if profile is RESPONDER else ()),
+                *map(
+                    _extension, whereabouts.extensions(public_url, signer.certificate) if public_url else ()
+                ),
             )
         )
 

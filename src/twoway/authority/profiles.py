@@ -124,6 +124,17 @@ BUILT_IN = {
 }
 
 
+# The authority's own OCSP responders (RFC 6960 §4.2.2.2). It is in no table, and its name is none that a file or a
+# request could have: nobody is given such a certificate.
+RESPONDER = Profile.model_construct(
+    name="ocsp responder",
+    purpose=("1.3.6.1.5.5.7.3.9",),
+    days=7,
+    max_days=7,
+    key_usage=("digital_signature",),
+)
+
+
 class Profiles:
     """The profiles of one authority: those built in, and the files in a directory, read when first used."""
 

@@ -35,6 +35,7 @@ ACCESS: Mapping[str, frozenset[Standing]] = {
     "metrics": EVERYBODY,
     "roots": EVERYBODY,
     "crl": EVERYBODY,
+    "ocsp": EVERYBODY,
     "whoami": EVERYBODY,
     "enroll": frozenset({Standing.TOKEN}),
     "renew": frozenset({Standing.IDENTITY}),

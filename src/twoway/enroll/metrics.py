@@ -43,6 +43,12 @@ class Metrics:
         self.issued = Counter(
             "twoway_authority_issued", "Certificates that were issued.", ("endpoint",), registry=self.registry
         )
+        self.ocsp_answers = Counter(
+            "twoway_authority_ocsp_answers",
+            "OCSP answers: signed for the question, or kept.",
+            ("from",),
+            registry=self.registry,
+        )
         self.own_not_after = Gauge(
             "twoway_authority_own_certificate_not_after_seconds",
             "When the service's own certificate ends, since 1970.",

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from twoway.enroll.access import ACCESS
 from twoway.enroll.call import Endpoint, Port
-from twoway.enroll.endpoints import enrolling, health, publishing, renewing
+from twoway.enroll.endpoints import enrolling, health, ocsp, publishing, renewing
 from twoway.enroll.faults import NotFound
 from twoway.enroll.gate import guarded
 from twoway.enroll.problem import Problem, as_response
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ENDPOINTS: tuple[Endpoint, ...] = (
     *health.ENDPOINTS,
     *publishing.ENDPOINTS,
+    *ocsp.ENDPOINTS,
     *enrolling.ENDPOINTS,
     *renewing.ENDPOINTS,
 )

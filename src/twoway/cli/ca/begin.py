@@ -31,6 +31,11 @@ from twoway.errors import UsageError
     help="Certify no other names of that kind: dns:acme.example, ip:10.0.0.0/8, uri:…, email:…. Repeatable.",
 )
 @click.option("--exclude", multiple=True, metavar="KIND:NAME", help="Never certify these. Repeatable.")
+@click.option(
+    "--public-url",
+    metavar="URL",
+    help="Where everybody can ask whether a certificate is revoked: http://HOST:PORT of `ca serve --public-listen`.",
+)
 @click.option("--no-passphrase", is_flag=True, help="Store the CA keys unencrypted.")
 @passphrase_options
 @json_option
@@ -42,6 +47,7 @@ def init(
     issuing_days: float,
     permit: tuple[str, ...],
     exclude: tuple[str, ...],
+    public_url: str | None,
     no_passphrase: bool,
     passphrase_file: Path | None,
     passphrase_command: str | None,
@@ -71,6 +77,7 @@ def init(
         root_days=root_days,
         issuing_days=issuing_days,
         name_constraints=Constraints(permit, exclude),
+        public_url=public_url,
     ) as authority:
         emit(
             {
