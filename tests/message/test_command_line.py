@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Command
 from tests.message.conftest import Pki
 
-SEAL_FORMATS = ("jwe", "cms")
+SEAL_FORMATS = ("jwe", "cms", "hpke")
 SIGN_FORMATS = ("jws", "cms")
 
 

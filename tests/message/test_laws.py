@@ -20,6 +20,7 @@ SEALED = {
     "jwe": message.seal(CONTENT, to=IDENTITY, trust=PKI.trust),
     "jwe-json": message.seal(CONTENT, to=[IDENTITY, PKI.identity("rsa2048", "partner")], trust=PKI.trust),
     "cms": message.seal(CONTENT, to=IDENTITY, trust=PKI.trust, format="cms"),
+    "hpke": message.seal(CONTENT, to=IDENTITY, trust=PKI.trust, format="hpke"),
 }
 SIGNED = {
     "jws": message.sign(CONTENT, identity=IDENTITY),
@@ -81,6 +82,7 @@ def test_a_mutated_signed_message_is_an_error_or_the_same_content(name: str, dat
 @example(b"....")
 @example(b"..")
 @example(b"0\x80" * 200)
+@example(b"twoway\0\1\1")
 @example(b"0\x88" + b"\xff" * 8)
 def test_anything_at_all_is_an_error_of_ours(noise: bytes):
     with pytest.raises(TwowayError):

@@ -41,11 +41,9 @@ def trust_of(ca: tuple[Path, ...], crl: tuple[Path, ...]) -> Trust:
     return Trust.load(ca, crls=crl) if ca else trust_in(None)
 
 
-def load_identity(
-    path: Path, passphrase_file: Path | None, passphrase_command: str | None, *, allow_expired: bool = False
-) -> Credential:
+def load_identity(path: Path, passphrase_file: Path | None, passphrase_command: str | None) -> Credential:
     """An identity directory or PKCS#12 file; raises a CredentialError."""
     from twoway.credential import Credential
 
     passphrase = Passphrase(f"the key of {path}", file=passphrase_file, command=passphrase_command)
-    return Credential.load(path, passphrase=passphrase, allow_expired=allow_expired)
+    return Credential.load(path, passphrase=passphrase)

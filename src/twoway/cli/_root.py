@@ -33,6 +33,9 @@ VERBS: dict[str, Verb] = {
     "call": Verb("twoway.cli.call:call", "Call a URL and prove who is calling."),
     "seal": Verb("twoway.cli.seal:seal", "Seal a file, so that only its recipients can read it."),
     "open": Verb("twoway.cli.open:open_", "Open a file that was sealed for this identity."),
+    "sealing-key": Verb(
+        "twoway.cli.sealing_key:sealing_key", "Make a post-quantum key to be sealed for, and its signed card."
+    ),
     "sign": Verb("twoway.cli.sign:sign", "Sign a file as an identity."),
     "verify": Verb("twoway.cli.verify:verify", "Say who signed a file, and whether it is unchanged."),
     "explain": Verb("twoway.cli.explain:explain", "Tell a handshake step by step, with its real bytes."),

@@ -8,7 +8,7 @@ import click
 
 from twoway.cli._files import FILE, result, source
 from twoway.cli._identity import passphrase_options
-from twoway.cli._message import load_identity
+from twoway.cli._passphrase import Passphrase
 
 
 @click.command("open")
@@ -42,11 +42,16 @@ def open_(
     Nothing is written before all of it was found unchanged. Who sealed it is not known: anybody can. Exit
     status 1 when it is sealed for somebody else, or was changed.
     """
-    from twoway.message.sealing import open_stream
+    from twoway.message.sealing import open_stream, opener
 
-    credential = load_identity(identity, passphrase_file, passphrase_command, allow_expired=True)
+    passphrase = Passphrase(f"the key of {identity}", file=passphrase_file, command=passphrase_command)
+    credential, keys = opener(identity, passphrase)
     with source(file, "opening") as message, result(output) as sink:
         open_stream(
-            message, sink, credential, dangerously_allow_unauthenticated=dangerously_allow_unauthenticated
+            message,
+            sink,
+            credential,
+            keys,
+            dangerously_allow_unauthenticated=dangerously_allow_unauthenticated,
         )
     return 0

@@ -9,7 +9,7 @@ import click
 from twoway.cli._files import FILE, result, source
 from twoway.cli._message import trust_of, trust_options
 
-FORMATS = ("jwe", "cms")
+FORMATS = ("jwe", "cms", "hpke")
 
 
 @click.command()
@@ -20,7 +20,7 @@ FORMATS = ("jwe", "cms")
     multiple=True,
     required=True,
     metavar="CERT",
-    help="A recipient: certificate file or identity DIR; may be repeated.",
+    help="A recipient: certificate, identity DIR or sealing card; repeatable.",
 )
 @trust_options
 @click.option("--format", "format", type=click.Choice(FORMATS), default="jwe", show_default=True, help="How.")

@@ -5,6 +5,7 @@ from twoway.message.faults import (
     CannotOpen,
     CannotReceive,
     CannotSign,
+    CardExpired,
     ContentMissing,
     KeyUsageForbids,
     MessageError,
@@ -14,6 +15,7 @@ from twoway.message.faults import (
     SignatureInvalid,
     SignerUnknown,
 )
+from twoway.message.hpke.sealing_key import SealingKey, load_sealing_keys, new_sealing_key
 from twoway.message.recipient import Recipient, recipients
 from twoway.message.sealing import SEAL_FORMATS, Opened, SealFormat, open_file, seal, seal_file
 from twoway.message.sealing import open_message as open  # noqa: A004 - called as message.open
@@ -27,6 +29,7 @@ __all__ = [
     "CannotOpen",
     "CannotReceive",
     "CannotSign",
+    "CardExpired",
     "ContentMissing",
     "KeyUsageForbids",
     "MessageError",
@@ -36,10 +39,13 @@ __all__ = [
     "Opened",
     "Recipient",
     "SealFormat",
+    "SealingKey",
     "SignFormat",
     "SignatureInvalid",
     "SignerUnknown",
     "Verified",
+    "load_sealing_keys",
+    "new_sealing_key",
     "open",
     "open_file",
     "recipients",

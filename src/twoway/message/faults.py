@@ -6,6 +6,8 @@ attacker sends in must not be answered with how far it got.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from twoway.errors import ConfigError, PeerError, PeerUntrusted
 
 
@@ -21,7 +23,11 @@ class MessageError(PeerError):
 
 def _facts(error: BaseException) -> dict[str, object]:
     return {
-        name: list(value) if isinstance(value, tuple) else value
+        name: list(value)
+        if isinstance(value, tuple)
+        else value.isoformat()
+        if isinstance(value, datetime)
+        else value
         for name, value in vars(error).items()
         if name != "step" and not name.startswith("_")
     }
@@ -161,6 +167,30 @@ class ContentMissing(ConfigError):
         return _facts(self)
 
 
+class CardExpired(PeerUntrusted):
+    """A sealing card is past the time that its holder gave it."""
+
+    code = "card_expired"
+
+    def __init__(self, subject: str, not_after: datetime, now: datetime) -> None:
+        super().__init__(subject, not_after, now)
+        self.subject, self.not_after, self.now = subject, not_after, now
+
+    def __str__(self) -> str:
+        return (
+            f"the sealing card of {self.subject} expired at {self.not_after:%Y-%m-%d %H:%M:%S} UTC "
+            f"(it is {self.now:%Y-%m-%d %H:%M:%S})"
+        )
+
+    @property
+    def remedy(self) -> str:
+        return f"ask {self.subject} for a new one: twoway sealing-key --identity DIR -o CARD"
+
+    @property
+    def evidence(self) -> dict[str, object]:
+        return _facts(self)
+
+
 class CannotReceive(ConfigError):
     """A key of this kind cannot be sealed for in this format."""
 
@@ -180,7 +210,10 @@ class CannotReceive(ConfigError):
     def remedy(self) -> str:
         if self.key_type.startswith("rsa"):
             return "seal it as jwe or cms, which take RSA keys of at least 2048 bits"
-        return "this key can only sign: ask the recipient for an identity with p256, p384 or rsa3072"
+        return (
+            "this key can only sign: ask the recipient for an identity with p256, p384 or rsa3072, or for a "
+            "sealing card (twoway sealing-key), which hpke takes"
+        )
 
     @property
     def evidence(self) -> dict[str, object]:

@@ -15,7 +15,7 @@ _HEAD = 64
 MAX_ARMOURED = 96 * 1024 * 1024  # text is decoded whole; DER of any length is not
 _ARMOUR = re.compile(rb"-----BEGIN (CMS|PKCS7)-----\s(.*?)-----END \1-----\s*", re.DOTALL)
 
-Look = Literal["cms", "jose"]
+Look = Literal["cms", "hpke", "jose"]
 
 
 class Looked:
@@ -36,6 +36,8 @@ def format_of(head: bytes) -> Look | None:
     """The family of formats that a message begins like; None for none that is known."""
     if head.startswith((b"\x30", b"-----BEGIN CMS", b"-----BEGIN PKCS7")):
         return "cms"
+    if head.startswith(b"twoway\0"):
+        return "hpke"
     stripped = head.lstrip()
     # A compact message begins with the base64url of a JSON object: eyJ of {".
     return "jose" if stripped.startswith((b"{", b"ey")) else None

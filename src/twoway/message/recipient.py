@@ -12,10 +12,11 @@ from cryptography import x509
 
 from twoway.credential import Credential, certificates_from_pem, describe, fingerprint_of, read
 from twoway.errors import UsageError
+from twoway.message.hpke.sealing_key import Card, verified_card
 from twoway.message.purpose import role_of
 from twoway.trust import Peer, Trust, VerifiedChain, verify
 
-# A certificate file or identity directory, or what holds the certificates already.
+# A certificate file, identity directory or sealing card, or what holds the certificates already.
 Addressee: TypeAlias = "str | Path | Credential | Peer | x509.Certificate | Sequence[x509.Certificate]"
 Believed: TypeAlias = "Trust | str | Path | Sequence[str | Path]"
 
@@ -27,6 +28,7 @@ class Recipient:
     """One whose certificate has been verified: trusted, in time, not revoked. `recipients` makes them."""
 
     verified: VerifiedChain
+    card: Card | None = None  # where a sealing card was named instead of a certificate
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -49,17 +51,27 @@ def recipients(
     revoked or for another purpose, and UsageError for nobody, for one named twice or for more than 16.
     """
     believed = trust_in(trust)
-    chains = [chain_of(one) for one in _several(to)]
-    if not chains:
+    named = _several(to)
+    if not named:
         raise UsageError("nobody was named to seal the message for", "pass at least one certificate")
-    if len(chains) > MAX_RECIPIENTS:
+    if len(named) > MAX_RECIPIENTS:
         raise UsageError(
-            f"expected at most {MAX_RECIPIENTS} recipients, got {len(chains)}", "seal it several times"
+            f"expected at most {MAX_RECIPIENTS} recipients, got {len(named)}", "seal it several times"
         )
-    found = tuple(Recipient(verify(chain, believed, purpose=role_of(chain[0]), now=now)) for chain in chains)
+    found = tuple(_recipient(one, believed, now) for one in named)
     if len({one.fingerprint for one in found}) != len(found):
         raise UsageError("a recipient was named twice", "name each certificate once")
     return found
+
+
+def _recipient(source: Addressee, trust: Trust, now: datetime | None) -> Recipient:
+    if isinstance(source, (str, Path)) and Path(source).is_file():
+        data = read(source)
+        if data[:1] == b"\x30":  # DER: a card; certificates are PEM
+            card = verified_card(data, trust, now=now)
+            return Recipient(card.peer.verified, card)
+    chain = chain_of(source)
+    return Recipient(verify(chain, trust, purpose=role_of(chain[0]), now=now))
 
 
 def chain_of(source: Addressee) -> tuple[x509.Certificate, ...]:

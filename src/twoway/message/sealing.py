@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,14 +15,16 @@ from twoway.errors import UsageError
 from twoway.message.cms import ber
 from twoway.message.cms import sealed as cms
 from twoway.message.faults import MessageMalformed
+from twoway.message.hpke import container
+from twoway.message.hpke.sealing_key import FILE, SealingKey, load_sealing_keys
 from twoway.message.jose import jwe
 from twoway.message.jose.headers import MAX_CONTENT
 from twoway.message.looks import Looked, format_of, unarmoured
 from twoway.message.recipient import Addressee, Believed, Recipient, recipients
 from twoway.message.streams import Progress, Source, Watched, appearing, read_whole, reading
 
-SealFormat = Literal["jwe", "cms"]
-SEAL_FORMATS: tuple[SealFormat, ...] = ("jwe", "cms")
+SealFormat = Literal["jwe", "cms", "hpke"]
+SEAL_FORMATS: tuple[SealFormat, ...] = ("jwe", "cms", "hpke")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def open_message(
     opened = open_stream(
         io.BytesIO(message),
         sink,
-        _identity(identity, passphrase),
+        *opener(identity, passphrase),
         dangerously_allow_unauthenticated=dangerously_allow_unauthenticated,
     )
     return Opened(opened.format, sink.getvalue(), opened.content_type)
@@ -107,12 +109,13 @@ def open_file(
     progress: Progress | None = None,
 ) -> Opened:
     """Open a sealed file into another, which appears only after all of it was found unchanged; as `open`."""
-    credential = _identity(identity, passphrase)
+    credential, sealing_keys = opener(identity, passphrase)
     with reading(source) as message, appearing(target) as sink:
         return open_stream(
             Watched(message, progress) if progress else message,
             sink,
             credential,
+            sealing_keys,
             dangerously_allow_unauthenticated=dangerously_allow_unauthenticated,
         )
 
@@ -126,11 +129,17 @@ def seal_stream(
     content_type: str | None = None,
 ) -> None:
     """Seal what a source gives into a sink; raises as `seal`."""
+    if format != "hpke" and any(one.card for one in believed):
+        raise UsageError(
+            f"a sealing card was named, and {format} seals for certificates", "choose the format hpke"
+        )
     if format == "jwe":
         content = read_whole(source, MAX_CONTENT, format)
         sink.write(jwe.seal(content, believed, content_type=content_type))
     elif format == "cms":
         cms.seal(source, sink, believed)
+    elif format == "hpke":
+        container.seal(source, sink, believed)
     else:
         raise UsageError(f"there is no format {format} to seal in", f"choose {' or '.join(SEAL_FORMATS)}")
 
@@ -139,10 +148,11 @@ def open_stream(
     source: Source,
     sink: BinaryIO,
     identity: Credential,
+    sealing_keys: Sequence[SealingKey] = (),
     *,
     dangerously_allow_unauthenticated: bool = False,
 ) -> Opened:
-    """Open what a source gives into a sink; raises as `open`.
+    """Open what a source gives into a sink; raises as `open`. `sealing_keys` are those that cards were made of.
 
     On an error throw away what the sink has: it was not yet verified.
     """
@@ -152,6 +162,9 @@ def open_stream(
         reader = ber.Reader(unarmoured(looked))
         cms.open_sealed(reader, sink, identity, unauthenticated=dangerously_allow_unauthenticated)
         return Opened("cms", None)
+    if format == "hpke":
+        container.open_sealed(looked, sink, identity, sealing_keys)
+        return Opened("hpke", None)
     if format == "jose":
         content, content_type = jwe.open_sealed(read_whole(looked, MAX_CONTENT * 2, "jwe"), identity)
         sink.write(content)
@@ -159,7 +172,12 @@ def open_stream(
     raise MessageMalformed("sealed", "the first bytes are of no format that is known")
 
 
-def _identity(identity: Credential | str | Path, passphrase: Passphrase) -> Credential:
+def opener(
+    identity: Credential | str | Path, passphrase: Passphrase = None
+) -> tuple[Credential, tuple[SealingKey, ...]]:
+    """An identity, which may have expired, and the sealing keys in its directory; raises a CredentialError."""
     if isinstance(identity, Credential):
-        return identity
-    return Credential.load(identity, passphrase=passphrase, allow_expired=True)
+        return identity, ()
+    beside = Path(identity) / FILE
+    keys = load_sealing_keys(beside, passphrase) if beside.is_file() else ()
+    return Credential.load(identity, passphrase=passphrase, allow_expired=True), keys

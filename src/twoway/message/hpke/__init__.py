@@ -1,0 +1,1 @@
+"""HPKE (RFC 9180) in a container of our own: docs/messages.md specifies it whole."""
