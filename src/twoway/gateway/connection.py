@@ -254,6 +254,7 @@ class Connection:
                 self.frontend.no_way(fault, self)
             way.release()
         self.frontend.ended(self, fault)
+        self.relay = None  # it holds us: neither is to wait for the collector
 
     # -- ends from outside ---------------------------------------------------------------------------
 

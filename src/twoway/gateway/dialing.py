@@ -81,8 +81,13 @@ class Dialing:
         self._answered = True
         self.backend.worked(attempt.target)
         assert attempt.sock is not None
+        reached, self._reached, self._failed = (
+            self._reached,
+            _nobody,
+            _nobody,
+        )  # who asked may leave before us
         end = TlsEnd(attempt.sock, attempt.session) if attempt.session is not None else PlainEnd(attempt.sock)
-        self._reached(end, attempt.mask)
+        reached(end, attempt.mask)
 
     def _missed(self, attempt: Attempt, fault: BaseException) -> None:
         self._attempt = None
@@ -96,3 +101,7 @@ class Dialing:
             return self._troubles[0]
         pairs = zip(self._tried, self._troubles, strict=True)
         return NoTarget(tuple(f"{target.address}: {said(fault)}" for target, fault in pairs))
+
+
+def _nobody(*_: object) -> None:
+    """Who has had an answer is not called again."""

@@ -239,7 +239,7 @@ def _bounds(table: Any, at: Any) -> Bounds:
     try:
         return Bounds(**table)
     except TwowayError as error:
-        raise BadGatewayFile(at(next(iter(table))), str(error), error.remedy) from None
+        raise BadGatewayFile(at("limits"), str(error), error.remedy) from None
 
 
 def _gateway(

@@ -305,7 +305,7 @@ class ListenerOptions:
             settings.trust,
             settings.policy,
             clients=settings.clients,
-            alpn=("http/1.1",) if self.http else (),
+            alpn=("http/1.1", "http/1.0") if self.http else (),
             judges_requests=self.http,
             ticket_seconds=settings.ticket_seconds,
             pins=Pins.parse(self.pin) if self.clients != "none" else None,

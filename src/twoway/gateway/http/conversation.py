@@ -99,6 +99,7 @@ class Conversation:
             return
         if self._lingering is not None:
             self._lingering.cancel()
+            self._lingering = None
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.leave()

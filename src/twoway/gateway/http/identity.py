@@ -41,13 +41,24 @@ _PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 
 def _text(value: str | None) -> str:
-    """RFC 9110 §5.5 wants visible ASCII: everything else is percent-encoded UTF-8, and so is the per cent."""
-    return quote(value or "", safe=_PLAIN).strip()
+    """RFC 9110 §5.5 wants visible ASCII: everything else is percent-encoded UTF-8, and so is the per cent.
+
+    So is space at either end, which a reader of header fields would take off: `admin ` is not `admin`.
+    """
+    return _spaced(quote(value or "", safe=_PLAIN))
 
 
 def _list(values: Sequence[str]) -> str:
     """Several values, one after a comma and a space; a comma within one is percent-encoded."""
-    return ", ".join(quote(value, safe=_PLAIN.replace(",", "")).strip() for value in values)
+    return ", ".join(_spaced(quote(value, safe=_PLAIN.replace(",", ""))) for value in values)
+
+
+def _spaced(text: str) -> str:
+    inner = text.strip(" ")
+    if inner == text:
+        return text
+    before = len(text) - len(text.lstrip(" "))
+    return "%20" * before + inner + "%20" * (len(text) - before - len(inner))
 
 
 def _der(peer: Peer) -> str:
@@ -59,11 +70,11 @@ def _pem(peer: Peer) -> str:
 
 
 FACTS: dict[str, Callable[[Peer], str]] = {
-    "subject": lambda peer: _text(peer.subject),
+    "subject": lambda peer: _text(peer.leaf.subject.rfc4514_string()),
     "cn": lambda peer: _text(peer.common_name),
     "o": lambda peer: _list(peer.organizations),
     "ou": lambda peer: _list(peer.organizational_units),
-    "issuer": lambda peer: _text(peer.issuer),
+    "issuer": lambda peer: _text(peer.leaf.issuer.rfc4514_string()),
     "spiffe": lambda peer: _text(peer.spiffe_id),
     "uri": lambda peer: _list(peer.names.uri),
     "dns": lambda peer: _list(peer.names.dns),
@@ -147,7 +158,7 @@ class Identity:
 def _xfcc(peer: Peer, own_uris: Sequence[str]) -> str:
     """One element: keys joined by semicolons, values quoted where they hold a separator."""
     pairs = [("By", uri) for uri in own_uris[:1]]
-    pairs += [("Hash", peer.fingerprint), ("Cert", _pem(peer)), ("Subject", _text(peer.subject))]
+    pairs += [("Hash", peer.fingerprint), ("Cert", _pem(peer)), ("Subject", FACTS["subject"](peer))]
     pairs += [("URI", _text(uri)) for uri in peer.names.uri]
     pairs += [("DNS", _text(name)) for name in peer.names.dns]
     return ";".join(f"{key}={_quoted(key, value)}" for key, value in pairs)
@@ -164,7 +175,9 @@ def _rfc9440(peer: Peer) -> list[str]:
 
 
 def _quoted(key: str, value: str) -> str:
-    if key in ("Subject", "Cert") or any(character in value for character in ',;="'):
+    if key in ("Subject", "Cert"):  # RFC 4514 §2.4 has escaped its quotes, and a PEM that is encoded has none
+        return f'"{value}"'
+    if any(character in value for character in ',;="\\'):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
     return value

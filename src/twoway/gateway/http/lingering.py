@@ -23,6 +23,7 @@ class Lingering:
 
     def cancel(self) -> None:
         self._timer.cancel()
+        self._done = _nobody
 
     def on_front(self, _: int) -> None:
         """The client's socket is ready."""
@@ -37,3 +38,7 @@ class Lingering:
         except OSError:
             pass
         self._done()
+
+
+def _nobody() -> None:
+    """Nobody waits for the end any more."""

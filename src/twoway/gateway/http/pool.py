@@ -76,6 +76,7 @@ class Pool:
 
     def close(self, link: Link, *, reset: bool = False) -> None:
         """A link that was taken, or has never waited."""
+        link.watcher = None  # it holds the link
         if reset:
             link.end.reset()
         self._loop.close(link.end.sock)
