@@ -29,7 +29,12 @@ from twoway.trust.revocation_faults import (
     CrlMissing,
     CrlStale,
     CrlUnusable,
+    OcspStale,
+    OcspUnavailable,
+    OcspUnknown,
+    OcspUnusable,
     RevocationUnknown,
+    StapleMissing,
 )
 from twoway.trust.rules import BadRule, Rule
 from twoway.trust.verification import VerifiedChain, accept_current, accept_verified, check_hostname, verify
@@ -54,6 +59,10 @@ __all__ = [
     "NotAllowed",
     "NotAnAuthority",
     "NotStrict",
+    "OcspStale",
+    "OcspUnavailable",
+    "OcspUnknown",
+    "OcspUnusable",
     "OutOfBounds",
     "Peer",
     "PinMismatch",
@@ -61,6 +70,7 @@ __all__ = [
     "Policy",
     "RevocationUnknown",
     "Rule",
+    "StapleMissing",
     "Trust",
     "UnknownAuthority",
     "Untrusted",

@@ -129,6 +129,12 @@ class Revocation:
             doubts.append(doubt)
         return tuple(doubts)
 
+    def about(
+        self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+    ) -> RevocationUnknown | None:
+        """What is to be doubted about one certificate of a verified chain; raises CertificateRevoked."""
+        return self._check_one(certificate, issuer, now)
+
     def _check_one(
         self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
     ) -> RevocationUnknown | None:

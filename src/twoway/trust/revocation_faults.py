@@ -89,3 +89,96 @@ class CrlUnusable(RevocationUnknown):
     @property
     def remedy(self) -> str:
         return f"fetch the full list of {self.issuer} from the authority itself (twoway ca crl)"
+
+
+class OcspUnavailable(RevocationUnknown):
+    """Nobody could be asked about a certificate, or whoever was asked gave no answer."""
+
+    code = "ocsp_unavailable"
+    spec = "RFC 6960 §4.2.1"
+
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(subject, reason)
+        self.subject, self.reason = subject, reason
+
+    def __str__(self) -> str:
+        return f"no responder says whether {self.subject} is revoked: {self.reason}"
+
+    @property
+    def remedy(self) -> str:
+        return "make the responder reachable, name one (ocsp_url), or choose ocsp=soft, which lets pass meanwhile"
+
+
+class OcspUnusable(RevocationUnknown):
+    """An answer came that does not prove anything about the certificate."""
+
+    code = "ocsp_unusable"
+    spec = "RFC 6960 §3.2"
+
+    def __init__(self, subject: str, source: str, reason: str) -> None:
+        super().__init__(subject, source, reason)
+        self.subject, self.source, self.reason = subject, source, reason
+
+    def __str__(self) -> str:
+        return f"{self.source} about {self.subject} cannot be used: {self.reason}"
+
+    @property
+    def remedy(self) -> str:
+        return "have the authority's responder mended, or somebody on the way stopped: openssl ocsp -resp_text shows it"
+
+
+class OcspStale(RevocationUnknown):
+    """An answer came that holds no more."""
+
+    code = "ocsp_stale"
+    spec = "RFC 6960 §4.2.2.1"
+
+    def __init__(self, subject: str, source: str, next_update: datetime, now: datetime) -> None:
+        super().__init__(subject, source, next_update, now)
+        self.subject, self.source, self.next_update, self.now = subject, source, next_update, now
+
+    def __str__(self) -> str:
+        return (
+            f"{self.source} about {self.subject} held until {self.next_update:%Y-%m-%d %H:%M:%S} UTC, "
+            f"{span(self.now - self.next_update)} ago"
+        )
+
+    @property
+    def remedy(self) -> str:
+        return "have the responder answer anew, or compare the clocks of both machines"
+
+
+class OcspUnknown(Untrusted):
+    """The authority's responder does not know this certificate: an answer, and not a good one."""
+
+    code = "ocsp_unknown"
+    spec = "RFC 6960 §2.2"
+
+    def __init__(self, subject: str, serial: str, source: str) -> None:
+        super().__init__(subject, serial, source)
+        self.subject, self.serial, self.source = subject, serial, source
+
+    def __str__(self) -> str:
+        return f"{self.source} says that the authority knows no certificate {self.serial} ({self.subject})"
+
+    @property
+    def remedy(self) -> str:
+        return "find out who issued it: the responder answers for all that the authority itself has issued"
+
+
+class StapleMissing(Untrusted):
+    """A certificate demands to be shown with a current answer of its authority, and came without one."""
+
+    code = "staple_missing"
+    spec = "RFC 7633 §4.2.3"
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(subject)
+        self.subject = subject
+
+    def __str__(self) -> str:
+        return f"the certificate of {self.subject} must be shown with an OCSP answer, and came without one"
+
+    @property
+    def remedy(self) -> str:
+        return "have the server staple (the gateway: staple = true), or issue the certificate without must-staple"

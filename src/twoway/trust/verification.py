@@ -115,6 +115,13 @@ def accept_current(
     return VerifiedChain(tuple(certificates), purpose, state, doubts, _VERIFIED)
 
 
+def accept_asked(verified: VerifiedChain, doubts: Sequence[RevocationUnknown]) -> VerifiedChain:
+    """The same path after its authority has been asked about it, with the doubts that were to be let pass."""
+    warnings = (*verified.warnings, *doubts)
+    state: Revoked = "warned" if warnings else "good"
+    return VerifiedChain(verified.certificates, verified.purpose, state, warnings, _VERIFIED)
+
+
 def check_bounds(chain: Sequence[x509.Certificate]) -> None:
     """Refuse what would cost too much to verify, or cannot be read; raises OutOfBounds, CertificateUnreadable."""
     if len(chain) > MAX_CHAIN:
