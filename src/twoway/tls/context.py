@@ -17,12 +17,13 @@ from OpenSSL import SSL, crypto
 
 from twoway.credential import names_of
 from twoway.errors import TwowayError, UsageError
-from twoway.tls import library
+from twoway.tls import library, stapling
 from twoway.tls.judge import Chain, ChainCache, Path, on_server_name, on_verify
 from twoway.tls.library import ffi, lib
 from twoway.tls.settings import TLS12_CIPHERS, VERSIONS, ClientSettings, ServerSettings, tls13_suites
 from twoway.trust import NoCertificate, NotAllowed, Peer, Policy, Trust, VerifiedChain, verify
 from twoway.trust.rules import facts_of
+from twoway.trust.verification import accept_asked
 
 # RFC 8446 §4.2.4: the names travel in one extension, and some clients bound the message.
 MAX_ADVERTISED_NAMES = 16384
@@ -52,7 +53,7 @@ class EngineContext:
         self.policy: Policy | None = (
             settings.policy.for_connections() if settings.policy is not None else None
         )
-        self.pins = settings.pins
+        self.pins, self.inquiry = settings.pins, settings.inquiry
         self.chains = ChainCache()
         self.token = object()  # what a client's tickets are bound to
         self.served: tuple[str, ...] | None = None  # the only names that are answered; None: every one
@@ -91,27 +92,44 @@ class EngineContext:
         # be an issuing CA (partial chain). Revocation is judged by our own code, not by the store.
         store.set_flags(lib.X509_V_FLAG_X509_STRICT | lib.X509_V_FLAG_PARTIAL_CHAIN)
 
+    def begin(self, ssl: Any) -> None:
+        """Set a new connection up for this role."""
+        lib.SSL_set_accept_state(ssl)
+
     def now(self) -> datetime:
         """The time that certificates are judged at."""
         return datetime.now(UTC)
 
-    def decide(self, verified: VerifiedChain, path: Path | None = None) -> None:
-        """Ask the pins and the policy; raises PinMismatch, or NotAllowed with the deciding rule.
+    def decide(self, verified: VerifiedChain, path: Path | None = None) -> VerifiedChain:
+        """Ask the pins, the policy, and about a client its authority's responder; raises what speaks against it.
 
-        The policy's yes holds for the path in this context.
+        That is PinMismatch, NotAllowed with the deciding rule, and what `inquire` raises. The policy's yes holds for the
+        path in this context.
         """
         if self.pins is not None:
             self.pins.check(verified.leaf)
-        if self.policy is None or (path is not None and path.allowed_by is self.policy):
-            return
+        if self.policy is not None and (path is None or path.allowed_by is not self.policy):
+            self._ask_policy(self.policy, verified, path)
+        # A server may bring its answer along, later in the handshake: see twoway.tls.stapling.
+        return verified if self.inquiry is None or self.role == "client" else self.inquire(verified)
+
+    def _ask_policy(self, policy: Policy, verified: VerifiedChain, path: Path | None) -> None:
         facts = path.facts if path is not None else None
         if facts is None:
             facts = facts_of(Peer.from_verified(verified))
-        decision = self.policy.decide(facts)
+        decision = policy.decide(facts)
         if path is not None:
-            path.facts, path.allowed_by = facts, self.policy if decision.allowed else None
+            path.facts, path.allowed_by = facts, policy if decision.allowed else None
         if not decision.allowed:
             raise NotAllowed(Peer.from_verified(verified).describe(), decision)
+
+    def inquire(self, verified: VerifiedChain) -> VerifiedChain:
+        """Ask the authority's responder, where that is wanted; raises CertificateRevoked, OcspUnknown and others."""
+        if self.inquiry is None:
+            return verified
+        assert self.trust is not None
+        doubts = self.inquiry.check(verified.certificates, self.trust.revocation, self.now())
+        return accept_asked(verified, doubts)
 
     def admit(self, peer: Peer | None) -> None:
         """Judge somebody who was proven earlier as if they came now; raises what a handshake would."""
@@ -120,8 +138,7 @@ class EngineContext:
                 raise NoCertificate("client")
             return
         assert self.trust is not None
-        verified = verify(peer.chain, self.trust, purpose=self.peer_purpose, now=self.now())
-        self.decide(verified)
+        self.decide(verify(peer.chain, self.trust, purpose=self.peer_purpose, now=self.now()))
 
     def objection(self, peer: Peer | None) -> TwowayError | None:
         """What `admit` would raise; None for somebody who is admitted."""
@@ -179,6 +196,8 @@ class ServerContext(EngineContext):
         if settings.alpn:
             self._alpn = _alpn_callback(settings.alpn)
             lib.SSL_CTX_set_alpn_select_cb(self.pointer, self._alpn, library.NULL)
+        if settings.staple is not None:
+            lib.SSL_CTX_set_tlsext_status_cb(self.pointer, stapling.on_asked)
 
     def _end_paths_early(self) -> None:
         """Let OpenSSL end a client's path at the issuing CA that has issued our own certificate too.
@@ -226,6 +245,12 @@ class ClientContext(EngineContext):
         )
         if settings.alpn:
             self._context.set_alpn_protos([name.encode("ascii") for name in settings.alpn])
+        lib.SSL_CTX_set_tlsext_status_cb(self.pointer, stapling.on_staple)
+
+    def begin(self, ssl: Any) -> None:
+        """Set a new connection up to call, and to ask for a stapled answer."""
+        lib.SSL_set_connect_state(ssl)
+        lib.SSL_set_tlsext_status_type(ssl, lib.TLSEXT_STATUSTYPE_ocsp)
 
 
 def _signs_leaves_only(authority: x509.Certificate) -> bool:

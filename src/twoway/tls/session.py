@@ -25,6 +25,7 @@ from twoway.tls.faults import NOT_TLS, ConnectionCut, HandshakeFailed, NotTls, T
 from twoway.tls.judge import Chain, Path, handshakes
 from twoway.tls.library import BUFFER_SIZE, NULL, WANT_READ, ZERO_RETURN, ffi, lib
 from twoway.trust import NoCertificate, Peer, VerifiedChain, check_hostname
+from twoway.trust.ocsp import must_staple
 from twoway.wire.peek import server_name_of
 
 
@@ -105,10 +106,8 @@ class Session:
         self._ssl = ssl = ffi.gc(lib.SSL_new(context.pointer), lib.SSL_free)
         self._attach()
         handshakes[ssl] = self
-        if context.role == "server":
-            lib.SSL_set_accept_state(ssl)
-        else:
-            lib.SSL_set_connect_state(ssl)
+        context.begin(ssl)
+        if context.role == "client":
             # RFC 6066 §3: a literal address is not permitted in server_name.
             if server_name is not None and not is_ip(server_name):
                 lib.SSL_set_tlsext_host_name(ssl, parse_dns_name(server_name).encode("ascii"))
@@ -182,8 +181,7 @@ class Session:
         if context.role == "client" and self.server_name is not None:
             check_hostname(chain[0], self.server_name)
         verified = path.accept(context.trust, context.peer_purpose, context.now())
-        context.decide(verified, path)
-        self._verified = verified
+        self._verified = context.decide(verified, path)
 
     def asked_name(self) -> str | None:
         """The server name in the ClientHello, from its bytes: in TLS 1.2 OpenSSL gives a resumed session's."""
@@ -233,6 +231,7 @@ class Session:
             raise HandshakeFailed("resumed a session that was not offered", Step.CLIENT_CHECKS, "client")
         try:
             self.judge(Path(self.ticket_used.chain))
+            self._verified = self.context.inquire(self._verified) if self._verified else None
         except TwowayError as fault:
             self.failure = fault
             fault.step = Step.CLIENT_CHECKS
@@ -342,6 +341,8 @@ class Session:
         In TLS 1.3 tickets arrive after the handshake, so ask when something has been read.
         """
         if not self.complete or self._verified is None or self.context.role != "client":
+            return None
+        if must_staple(self._verified.leaf):  # a resumed handshake would show no answer
             return None
         pointer = lib.SSL_get1_session(self._ssl)
         if pointer == NULL:

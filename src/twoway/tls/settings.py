@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from cryptography import x509
 
 from twoway.credential import Credential
 from twoway.errors import UsageError
 from twoway.names import BadName, parse_dns_name
 from twoway.trust import AnchorNotAuthority, BadRule, Pins, Policy, Trust
 
+if TYPE_CHECKING:
+    from twoway.revocation.inquiry import Inquiry
+
+Staple: TypeAlias = Callable[[x509.Certificate], "bytes | None"]
 Clients = Literal["required", "optional", "none"]
 Version = Literal["TLSv1.2", "TLSv1.3"]
 UnknownNames = Literal["serve", "refuse"]
@@ -52,7 +59,8 @@ class ServerSettings:
     `names` maps a server name (exact, or `*.example.org`) to the settings that hold under that name; each
     has a TLS context, and so session tickets, of its own. `unknown_names` says what any other name gets: these
     settings ("serve"), or unless the credential itself carries it, a refusal ("refuse").
-    `pins` narrows the clients to those with a pinned certificate or key.
+    `pins` narrows the clients to those with a pinned certificate or key. `inquiry` asks their authorities' responders:
+    only in threads that may wait. `staple` gives the answer about our own certificate that is shown to who asks.
     `judges_requests` is a promise of whoever uses them: it sees HTTP requests and asks the policy about each.
     Without it, rules about method or path are refused.
 
@@ -73,6 +81,8 @@ class ServerSettings:
     unknown_names: UnknownNames = "serve"
     pins: Pins | None = None
     judges_requests: bool = False
+    inquiry: Inquiry | None = None
+    staple: Staple | None = None
 
     def __post_init__(self) -> None:
         _check_versions(self.minimum_version, self.maximum_version)
@@ -101,7 +111,8 @@ class ClientSettings:
     """Whom a caller believes and what it presents; immutable.
 
     `credential` may be None: one-way TLS. `trust` defaults to the anchors beside the credential.
-    `policy` and `pins` may narrow which proven servers are talked to; None asks only for the right name.
+    `policy` and `pins` may narrow which proven servers are talked to; None asks only for the right name. A stapled
+    answer is asked for and judged always, and `inquiry` asks where none came.
     """
 
     credential: Credential | None = None
@@ -112,6 +123,7 @@ class ClientSettings:
     maximum_version: Version = "TLSv1.3"
     groups: str | None = None
     pins: Pins | None = None
+    inquiry: Inquiry | None = None
 
     def __post_init__(self) -> None:
         _check_versions(self.minimum_version, self.maximum_version)
