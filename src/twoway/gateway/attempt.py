@@ -21,6 +21,7 @@ from twoway.tls.socketed import SocketSession
 if TYPE_CHECKING:
     from twoway.gateway.backend import Target
     from twoway.gateway.options import ListenerOptions
+    from twoway.gateway.pool import Pool
 
 _RECEIVE = 4096
 
@@ -33,8 +34,9 @@ class Way:
         options: ListenerOptions,
         context: Callable[[], ClientContext | None],
         via: Callable[[], Via | None] = lambda: None,
+        pool: Pool | None = None,
     ) -> None:
-        self.context, self.via = context, via
+        self.context, self.via, self.pool = context, via, pool
         self.seconds = options.bounds.connect_seconds
         self.greeting = (
             LOCAL if options.proxy_protocol else b""
@@ -65,7 +67,7 @@ class Attempt:
     While it is `done`, `sock` and `session` are its caller's, and `target.open` counts it until `leave`.
     """
 
-    __slots__ = ("_dialogue", "_done", "_failed", "_loop", "_rest", "_timer", "_way", "mask", "session", "sock", "target")  # fmt: skip
+    __slots__ = ("_asking", "_dialogue", "_done", "_failed", "_left", "_loop", "_rest", "_timer", "_way", "mask", "session", "sock", "target")  # fmt: skip
 
     def __init__(
         self,
@@ -83,6 +85,8 @@ class Attempt:
         self._dialogue: Dialogue | None = None
         self._rest = b""
         self._timer: Timer | None = None
+        self._asking = False
+        self._left: socket.socket | None = None
 
     def begin(self) -> None:
         target = self.target
@@ -103,13 +107,20 @@ class Attempt:
             self._timer.cancel()
         if self.sock is not None:
             self.target.open -= 1
-            self._loop.close(self.sock)
+            if self._asking:  # a thread is at it: its descriptor must not become another connection's
+                self._loop.forget(self.sock.fileno())
+                self._left = self.sock
+            else:
+                self._loop.close(self.sock)
             self.sock = self.session = None
+
+    def _guard(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.later(self._way.seconds, self._late)
 
     def _wait(self, handler: Callable[[int], None], mask: int) -> None:
         assert self.sock is not None
-        if self._timer is None:
-            self._timer = self._loop.later(self._way.seconds, self._late)
+        self._guard()
         if not self.mask:
             self._loop.watch(self.sock.fileno(), handler, mask)
         else:
@@ -193,21 +204,47 @@ class Attempt:
             self._fail(fault)
             return
         if self.session is None:
-            if self.mask:
-                self._loop.forget(self.sock.fileno())
-                self.mask = 0
+            self._ignore()
             self._succeed()
         else:
             self._on_handshake(0)
 
+    def _ignore(self) -> None:
+        """Listen to nothing until the next `_wait`."""
+        if self.mask and self.sock is not None:
+            self._loop.forget(self.sock.fileno())
+            self.mask = 0
+
     def _on_handshake(self, _: int) -> None:
-        session = self.session
+        session, pool = self.session, self._way.pool
         assert session is not None
+        if pool is not None:  # the session is the thread's until it is done
+            self._ignore()
+            self._guard()
+            self._asking = True
+            pool.run(session.advance, self._asked)
+            return
         try:
             complete = session.advance()
         except Exception as fault:  # noqa: BLE001 - as above
             self._fail(fault)
             return
+        self._advanced(complete)
+
+    def _asked(self, outcome: bool | BaseException) -> None:
+        """What an authority was asked about within the handshake is answered, or it was not asked at all."""
+        self._asking = False
+        if self._left is not None:
+            self._loop.close(self._left)
+            self._left = None
+        elif isinstance(outcome, BaseException):
+            self._fail(outcome)
+        else:
+            self._advanced(outcome)
+
+    def _advanced(self, complete: bool) -> None:
+        session = self.session
+        assert session is not None
         if complete and self.mask == READ:
             self._succeed()
             return

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from twoway.credential import Credential, display_name
 from twoway.errors import TwowayError
 from twoway.gateway.faults import ListUnavailable
 from twoway.gateway.options import ListenerOptions
+from twoway.revocation.inquiry import Inquiry
 from twoway.revocation.list_source import ListSource
+from twoway.revocation.stapler import Stapler
 from twoway.tls import ClientSettings, ServerSettings
 from twoway.trust import Trust
 
@@ -23,6 +28,21 @@ class Checks:
     def __init__(self, options: ListenerOptions) -> None:
         self.options = options
         self.sources = [ListSource(cache.url, cache, jitter=random.random) for cache in options.list_caches()]
+        self.told: Callable[[BaseException], None] = lambda _: None
+        self.inquiry: Inquiry | None = None
+        if options.ocsp != "off":
+            self.inquiry = Inquiry(
+                options.ocsp,
+                depth=options.revocation_depth,
+                url=options.ocsp_url,
+                nonce=options.ocsp_nonce,
+                seconds=options.ocsp_seconds,
+                told=lambda fault: self.told(fault),
+            )
+        self.stapler: Stapler | None = None
+        if options.staple or options.ocsp_response is not None:
+            file = Path(options.ocsp_response) if options.ocsp_response is not None else None
+            self.stapler = Stapler(file=file, url=options.ocsp_url, jitter=random.random)
         self.trust: Trust | None = None
         self.credential: Credential | None = None
 
@@ -40,17 +60,24 @@ class Checks:
                 if self.options.crl_rule == "refuse":
                     raise ListUnavailable(str(source.url), str(error)) from error
 
+    def first_staple(self) -> None:
+        """Get the answer to staple before anybody is served, if that is possible; otherwise it is tried again."""
+        if self.stapler is not None and self.credential is not None:
+            with contextlib.suppress(TwowayError):
+                self.stapler.refresh(self.credential.chain, self.credential.anchors, time.time())
+
     def server_settings(self) -> ServerSettings:
         """Load everything for mutual TLS in; raises ConfigError."""
         settings = self.options.server_settings()
         self._remember(settings)
-        return settings
+        inquiry = self.inquiry if settings.clients != "none" else None
+        return dataclasses.replace(settings, inquiry=inquiry, staple=self.stapler)
 
     def client_settings(self) -> ClientSettings:
         """Load everything for mutual TLS out; raises ConfigError."""
         settings = self.options.client_settings()
         self._remember(settings)
-        return settings
+        return dataclasses.replace(settings, inquiry=self.inquiry)
 
     def _remember(self, settings: ServerSettings | ClientSettings) -> None:
         self.trust, self.credential = settings.trust, settings.credential
@@ -69,6 +96,22 @@ class Checks:
                 "issuer": display_name(crl.issuer),
                 "next_update": end.isoformat() if end is not None else None,
                 "hours_left": round((end - now).total_seconds() / 3600, 2) if end is not None else None,
+            }
+
+    def answers(self) -> Iterator[dict[str, Any]]:
+        """How asking responders goes: the rule, and how many answers there were of each kind."""
+        if self.inquiry is not None:
+            yield {"rule": self.inquiry.rule, "answers": dict(self.inquiry.counts)}
+
+    def staples(self) -> Iterator[dict[str, Any]]:
+        """The answer about our own certificate that is shown: until when it holds, and how fetching it goes."""
+        if self.stapler is not None and self.credential is not None:
+            until = self.stapler.until(self.credential.chain[0])
+            yield {
+                "name": self.credential.describe(),
+                "until": until.isoformat() if until is not None else None,
+                "failures": self.stapler.failures,
+                "last_error": self.stapler.last_error,
             }
 
     def fetches(self) -> Iterator[dict[str, Any]]:

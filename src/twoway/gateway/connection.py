@@ -38,7 +38,7 @@ class Connection:
     """Everything about one client of one listener. `stage` is for people and for limits."""
 
     __slots__ = (
-        "_drained", "_first", "_front_mask", "_way",
+        "_drained", "_first", "_front_mask", "_late", "_way",
         "address", "counted", "frontend", "number", "relay", "session", "since", "sock", "stage",
     )  # fmt: skip
 
@@ -53,6 +53,7 @@ class Connection:
         self._way: Dialing | None = None
         self._first = b""
         self._drained = 0
+        self._late = False
 
     @property
     def peer(self) -> Peer | None:
@@ -123,12 +124,39 @@ class Connection:
         """Take in what has come and go as far as it leads."""
         session = self.session
         assert session is not None
+        pool = self.frontend.pool
         try:
             session.receive(data)
-            complete = session.advance()
+            complete = session.advance() if pool is None else False
+        except Exception as fault:  # noqa: BLE001 - a refusal, or a fault of ours: either way nobody gets in
+            self.refuse(fault)
+            return
+        if pool is None:
+            self._advanced(complete)
+        else:  # the session is the thread's until it is done
+            self._rest_front()
+            self.stage = "asking"
+            pool.run(session.advance, self._asked)
+
+    def _asked(self, outcome: bool | BaseException) -> None:
+        """What an authority was asked about within the handshake is answered, or it was not asked at all."""
+        if self.stage == "ended":
+            return
+        self.stage = "handshake"
+        if self._late and outcome is not True:
+            self.out_of_time()
+        elif isinstance(outcome, BaseException):
+            self.refuse(outcome)
+        else:
+            self._advanced(outcome)
+
+    def _advanced(self, complete: bool) -> None:
+        session = self.session
+        assert session is not None
+        try:
             if complete:
                 self.frontend.admitted(self, session)
-        except Exception as fault:  # noqa: BLE001 - a refusal, or a fault of ours: either way nobody gets in
+        except Exception as fault:  # noqa: BLE001 - as above
             self.refuse(fault)
             return
         # In TLS 1.3 only tickets are left to send, and they wait for the first answer.
@@ -271,6 +299,8 @@ class Connection:
         if self.stage == "hello" and self.session is None:
             self.frontend.silent(self)
             self.drop()
+        elif self.stage == "asking":
+            self._late = True  # the thread has limits of its own
         elif self.stage in ("hello", "handshake"):
             assert self.session is not None
             fault = TimedOut("the handshake", self.frontend.options.bounds.handshake_seconds)

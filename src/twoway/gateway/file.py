@@ -31,16 +31,25 @@ _PATHS = (
     "trust",
     "crl",
     "crl_cache",
+    "ocsp_response",
     "passphrase_file",
     "via_credentials",
     "record",
 )
 _LISTS = ("allow", "deny", "trust", "crl", "pin", "target")
-_TEXTS = ("kind", "name", "listen", "listen_owner", "listen_mode", "identity", "policy", "shadow", "clients", "crl_rule", "server_name", "sni", "via", "via_credentials", "record", "passphrase_file", "crl_cache", "revocation_depth", "unknown_name", "label", "client_cert_headers")  # fmt: skip
-_FLAGS = ("allow_anyone_proven", "target_tls", "proxy_protocol", "unsafe_plain", "end_at_expiry", "http")
-_LISTENER = (*_TEXTS, *_LISTS, *_FLAGS, "ticket_seconds", "limits", "name", "headers")
+_TEXTS = ("kind", "name", "listen", "listen_owner", "listen_mode", "identity", "policy", "shadow", "clients", "crl_rule", "server_name", "sni", "via", "via_credentials", "record", "passphrase_file", "crl_cache", "revocation_depth", "unknown_name", "label", "client_cert_headers", "ocsp", "ocsp_url", "ocsp_nonce", "ocsp_response")  # fmt: skip
+_FLAGS = (
+    "allow_anyone_proven",
+    "target_tls",
+    "proxy_protocol",
+    "unsafe_plain",
+    "end_at_expiry",
+    "http",
+    "staple",
+)
+_LISTENER = (*_TEXTS, *_LISTS, *_FLAGS, "ticket_seconds", "ocsp_seconds", "limits", "name", "headers")
 # What a server name may have of its own: a [[listener.name]] table.
-_NAMED = ("name", "identity", "trust", "crl", "crl_rule", "revocation_depth", "pin", "policy", "allow", "deny", "allow_anyone_proven", "clients", "passphrase_file")  # fmt: skip
+_NAMED = ("name", "identity", "trust", "crl", "crl_rule", "revocation_depth", "ocsp", "ocsp_url", "ocsp_response", "staple", "pin", "policy", "allow", "deny", "allow_anyone_proven", "clients", "passphrase_file")  # fmt: skip
 _GATEWAY = (
     "workers",
     "drain_seconds",
@@ -59,6 +68,8 @@ _CHOICES = {
     "revocation_depth": ("leaf", "chain"),
     "unknown_name": ("serve", "refuse"),
     "client_cert_headers": CERT_HEADERS,
+    "ocsp": ("off", "soft", "hard"),
+    "ocsp_nonce": ("off", "send", "require"),
 }
 
 
@@ -284,6 +295,8 @@ def _typed(key: str, value: Any, at: str) -> None:
         isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 86400
     ):
         raise BadGatewayFile(at, f"expected 0 to 86400 seconds for {key}, got {value!r}")
+    if key == "ocsp_seconds" and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        raise BadGatewayFile(at, f"expected a number for {key}, got {value!r}")
     if key in _LISTS:
         values = [value] if isinstance(value, str) else value
         if not isinstance(values, list) or not all(isinstance(one, str) for one in values):

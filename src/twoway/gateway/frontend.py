@@ -21,6 +21,7 @@ from twoway.gateway.http.service import HttpService
 from twoway.gateway.loop import Loop
 from twoway.gateway.material import Material
 from twoway.gateway.options import ListenerOptions
+from twoway.gateway.pool import Pool
 from twoway.gateway.rates import Rates
 from twoway.gateway.recorded import RecordedSession
 from twoway.gateway.tally import Tally
@@ -53,7 +54,10 @@ class Frontend:
         self.options, self.material, self.loop, self.journal = options, material, loop, journal
         self.door = Door(sockets, loop, self._took, self._out_of_descriptors)
         self.tally = Tally()
-        way = Way(options, self.client_context, lambda: material.via)
+        self.pool = Pool(loop) if options.asks else None
+        for checks in material.checks:
+            checks.told = self._revocation_told
+        way = Way(options, self.client_context, lambda: material.via, self.pool)
         through = material.via.address if material.via is not None else None
         targets = tuple(Target(address, through) for address in options.targets)
         self.backend = Backend(targets, way, loop, self._target_told)
@@ -235,6 +239,10 @@ class Frontend:
             f"{peer.describe() if peer else 'nobody proven'} from {connection.told_address or 'this machine'}"
         )
 
+    def _revocation_told(self, fault: BaseException) -> None:
+        """No answer came of a responder, and whoever it was about was let in, or not: as the rule says."""
+        self.journal.fault("ocsp-failed", self.name, fault)
+
     def _target_told(self, name: str, sentence: str) -> None:
         self.journal.event(name, f"{self.name}: {sentence}", listener=self.name)
 
@@ -319,6 +327,8 @@ class Frontend:
             ],
             "certificates": self._certificates(),
             "crls": [told for one in self.material.checks for told in one.lists()],
+            "ocsp": [told for one in self.material.checks for told in one.answers()],
+            "staples": [told for one in self.material.checks for told in one.staples()],
             "crl_fetches": [told for one in self.material.checks for told in one.fetches()],
             **self.tally.as_dict(),
         }

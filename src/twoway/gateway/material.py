@@ -26,6 +26,8 @@ class Material:
         self.recorder = Recorder(Path(options.record)) if options.record is not None else None
         prepare = self.recorder.prepare if self.recorder is not None else None
         self.server = LiveServer(self._server_settings(), prepare) if options.tls_in else None
+        for one in self.checks:
+            one.first_staple()
         self.client = LiveClient(self._client_settings()) if options.tls_out else None
         self.shadow = options.shadow_policy()
         self.via = options.proxy()

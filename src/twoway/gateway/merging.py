@@ -48,6 +48,12 @@ def _listener(found: Sequence[Answer]) -> Answer:
             merged[key] = [_target(of) for of in zip(*values, strict=True)]
         elif key == "crl_fetches":
             merged[key] = [_fetch(of) for of in zip(*values, strict=True)]
+        elif key == "ocsp":
+            merged[key] = [
+                {**of[0], "answers": _sum([one["answers"] for one in of])} for of in zip(*values, strict=True)
+            ]
+        elif key == "staples":
+            merged[key] = [_staple(of) for of in zip(*values, strict=True)]
         elif isinstance(first, (int, float)) and not isinstance(first, bool):
             merged[key] = sum(values)
         elif isinstance(first, dict):
@@ -73,6 +79,11 @@ def _fetch(found: Sequence[Answer]) -> Answer:
         found, key=lambda one: sum(count for key, count in one.items() if key.startswith("fetched_"))
     )
     return max((busiest, *found), key=lambda one: one["failures"])
+
+
+def _staple(found: Sequence[Answer]) -> Answer:
+    """The worst of them: each worker fetches its own."""
+    return min(found, key=lambda one: (one["until"] is not None, one["until"] or "", -one["failures"]))
 
 
 def _sum(values: Sequence[Any]) -> Any:

@@ -14,6 +14,7 @@ from twoway.gateway.addresses import Address
 from twoway.gateway.http.identity import CERT_HEADERS, CertHeaders, check_forms, parse_named
 from twoway.gateway.via import Via
 from twoway.names import BadName, is_ip, parse_dns_name
+from twoway.revocation.inquiry import Nonce
 from twoway.revocation.list_cache import ListCache, default_directory
 from twoway.revocation.urls import Url, is_url
 from twoway.server.options import Paths, ServeOptions
@@ -24,6 +25,7 @@ from twoway.trust.revocation import CrlRule, CrlScope
 
 _RULES = {"policy", "allow", "deny", "allow_anyone_proven"}
 
+Ocsp = Literal["off", "soft", "hard"]
 Kind = Literal["server", "client"]
 
 
@@ -82,6 +84,12 @@ class ListenerOptions:
     crl_rule: CrlRule = "refuse"
     crl_cache: str | Path | None = None
     revocation_depth: CrlScope = "chain"
+    ocsp: Ocsp = "off"
+    ocsp_url: str | None = None
+    ocsp_nonce: Nonce = "send"
+    ocsp_seconds: float = 3.0
+    staple: bool = False
+    ocsp_response: str | Path | None = None
     pin: Sequence[str] = ()
     policy: Policy | str | Path | None = None
     allow: Sequence[str] = ()
@@ -124,8 +132,9 @@ class ListenerOptions:
             raise UsageError(f"{self.listen} is listened on and called: a loop", "choose another target")
         self._check_plain_side()
         Pins.parse(self.pin)
-        for url in self.crl_urls:
+        for url in self.crl_urls if self.ocsp_url is None else (*self.crl_urls, self.ocsp_url):
             Url.parse(url, configured=True)
+        self._check_ocsp()
         self._check_names()
         self._check_http()
         if self.kind == "server":
@@ -237,6 +246,21 @@ class ListenerOptions:
         if self.allow_anyone_proven and (self.policy or self.allow):
             raise UsageError("--allow-anyone-proven makes every other rule idle", "leave one of them out")
 
+    def _check_ocsp(self) -> None:
+        if not 0 < self.ocsp_seconds <= 30:
+            raise UsageError(f"expected ocsp_seconds up to 30, got {self.ocsp_seconds:g}", "3 is customary")
+        if (self.staple or self.ocsp_response is not None) and not self.tls_in:
+            raise UsageError("only a server staples", "use staple with kind = server")
+        if self.ocsp_url is not None and self.ocsp == "off" and not self.staple:
+            raise UsageError(
+                "a responder is named, and nothing asks it", "say --ocsp soft, --ocsp hard or --staple"
+            )
+
+    @property
+    def asks(self) -> bool:
+        """Whether handshakes may wait for a responder."""
+        return any(one.ocsp != "off" for one in (self, *(inner for _, inner in self.names)))
+
     def _check_names(self) -> None:
         if (self.names or self.unknown_name != "serve") and not self.tls_in:
             raise UsageError("names are asked for by TLS that comes in", "use them with kind = server")
@@ -252,7 +276,7 @@ class ListenerOptions:
         An identity of its own brings its own trust and lists, and rules of its own replace all of the listener's.
         """
         if "identity" in other:
-            other = {"trust": None, "crl": (), "passphrase": None, **other}
+            other = {"trust": None, "crl": (), "passphrase": None, "ocsp_response": None, **other}
         elif "trust" in other:
             other = {"crl": (), **other}
         if other.keys() & _RULES:

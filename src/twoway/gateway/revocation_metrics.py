@@ -37,6 +37,15 @@ def families(listeners: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, S
                 if key.startswith("fetched_"):
                     which = (one["name"], fetch["url"], key.removeprefix("fetched_"))
                     fetches[which] = fetches.get(which, 0) + count
+    answers: dict[tuple[str, str], float] = {}
+    staples: dict[tuple[str, str], float] = {}
+    for one in listeners:
+        for asked in one["ocsp"]:
+            for kind, count in asked["answers"].items():
+                answers[one["name"], kind] = answers.get((one["name"], kind), 0) + count
+        for staple in one["staples"]:
+            until = staple["until"]
+            staples[one["name"], staple["name"]] = datetime.fromisoformat(until).timestamp() if until else 0
     yield (
         "crl_fetches_total",
         "counter",
@@ -45,4 +54,16 @@ def families(listeners: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, S
             ("", {"listener": name, "url": url, "result": result}, count)
             for (name, url, result), count in fetches.items()
         ],
+    )
+    yield (
+        "ocsp_answers_total",
+        "counter",
+        "What responders said about peers, or that they said nothing; remembered answers too.",
+        [("", {"listener": name, "answer": kind}, count) for (name, kind), count in answers.items()],
+    )
+    yield (
+        "staple_expiry_seconds",
+        "gauge",
+        "When the answer that is stapled ends, in seconds since 1970; 0 without one.",
+        [("", {"listener": name, "name": who}, until) for (name, who), until in staples.items()],
     )

@@ -80,7 +80,7 @@ class Gateway:
             undo.pop_all()
         if parent is not None:
             self._parent = Channel(self.loop, parent, self._told, self.stop)
-        self._upkeep = Upkeep(self.frontends, self.journal) if fetches else None
+        self._upkeep = Upkeep(self.frontends, self.journal, fetches=fetches)
         self._reloader = Reloader(self.frontends, self.loop, self.journal, watch=parent is None)
 
     @property
@@ -98,8 +98,7 @@ class Gateway:
             if page is not None:
                 page.start()
         self._reloader.start()
-        if self._upkeep is not None:
-            self._upkeep.start()
+        self._upkeep.start()
         if ready is not None:
             self.loop.soon(ready)
         if self._parent is not None:
@@ -107,8 +106,7 @@ class Gateway:
         try:
             self.loop.run()
         finally:
-            if self._upkeep is not None:
-                self._upkeep.stop()
+            self._upkeep.stop()
             self._reloader.stop()
             self._close()
 
@@ -119,6 +117,8 @@ class Gateway:
             if frontend.options.listen.path and self._parent is None:
                 remove(frontend.options.listen.path, frontend.sock)
             frontend.stop()
+            if frontend.pool is not None:
+                frontend.pool.close()
             if frontend.http is not None:
                 frontend.http.close()
         for page in (self.admin, self.metrics, self._parent):

@@ -19,10 +19,10 @@ _SHORT = 0.2  # of a list's life; what is left of it when we begin to say so (fe
 
 
 class Upkeep:
-    """One for each process. A list that has changed on disk is noticed by the reload, like any other file."""
+    """One for each process; one of several workers `fetches` lists for all. A list that has changed on disk is noticed by the reload, like any other file."""
 
-    def __init__(self, frontends: list[Frontend], journal: Journal) -> None:
-        self._frontends, self._journal = frontends, journal
+    def __init__(self, frontends: list[Frontend], journal: Journal, *, fetches: bool = True) -> None:
+        self._frontends, self._journal, self._fetches = frontends, journal, fetches
         self._leaving = threading.Event()
         self._told: dict[tuple[str, str], float] = {}
         self._thread = threading.Thread(target=self._run, name="twoway-upkeep", daemon=True)
@@ -46,8 +46,12 @@ class Upkeep:
         """Do what is due at `now` (seconds since 1970)."""
         for frontend in self._frontends:
             for checks in frontend.material.checks:
-                self._fetch(frontend, checks, now)
-                self._warn(frontend, checks, now)
+                if self._fetches:
+                    self._fetch(frontend, checks, now)
+                    self._warn(frontend, checks, now)
+                self._staple(frontend, checks, now)
+        for frontend in self._frontends:
+            self._ask_again(frontend, time.monotonic() + _LONGEST_SLEEP)
 
     def _fetch(self, frontend: Frontend, checks: Checks, now: float) -> None:
         for source in checks.sources:
@@ -70,6 +74,26 @@ class Upkeep:
                     listener=frontend.name, url=str(source.url),
                 )  # fmt: skip
 
+    def _staple(self, frontend: Frontend, checks: Checks, now: float) -> None:
+        stapler, credential = checks.stapler, checks.credential
+        if stapler is None or credential is None or stapler.due(credential.chain[0]) > now:
+            return
+        try:
+            changed = stapler.refresh(credential.chain, credential.anchors, now)
+        except TwowayError as error:
+            until = stapler.until(credential.chain[0])
+            left = (
+                f"the present one holds for {_hours(until.timestamp() - now)}" if until else "there is none"
+            )
+            self._journal.fault("staple-failed", f"{frontend.name}: the answer to staple; {left}", error)
+            return
+        if changed:
+            until = stapler.until(credential.chain[0])
+            self._journal.event(
+                "staple-fetched", f"{frontend.name}: the answer to staple holds until {until:%Y-%m-%d %H:%M} UTC",
+                listener=frontend.name, until=until,
+            )  # fmt: skip
+
     def _warn(self, frontend: Frontend, checks: Checks, now: float) -> None:
         """Say once an hour that a list is about to end, or has ended, and what that will mean."""
         for crl in checks.trust.crls if checks.trust is not None else ():
@@ -91,6 +115,32 @@ class Upkeep:
                 name, f"{frontend.name}: the revocation list of {issuer} {when} {means} (crl_rule = {rule})",
                 listener=frontend.name, issuer=issuer, hours_left=round(left / 3600, 2),
             )  # fmt: skip
+
+    def _ask_again(self, frontend: Frontend, end: float) -> None:
+        """Ask about those who are connected, as far as what was said of them is no longer fresh."""
+        server = frontend.material.server
+        if frontend.pool is None or server is None:
+            return
+        asked = set()
+        for connection in tuple(frontend.connections):
+            session = connection.session
+            peer = session.peer if session is not None and connection.stage == "open" else None
+            if session is None or peer is None or peer.fingerprint in asked or time.monotonic() > end:
+                continue
+            asked.add(peer.fingerprint)
+            context = server.current.context_for(session.server_name)
+            if context.inquiry is None or context.trust is None:
+                continue
+            if context.inquiry.objects(peer.chain, context.trust.revocation, context.now()):
+                frontend.loop.soon(lambda: self._rejudge(frontend))
+                return
+
+    def _rejudge(self, frontend: Frontend) -> None:
+        cut = frontend.reauthorize()
+        self._journal.event(
+            "asked-again", f"{frontend.name}: {cut} connections were cut by what an authority says now",
+            listener=frontend.name, cut=cut,
+        )  # fmt: skip
 
     @staticmethod
     def _is_short(start: float, end: float, now: float) -> bool:

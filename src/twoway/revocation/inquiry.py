@@ -127,10 +127,20 @@ class Inquiry:
         """Take over an answer that came another way: a staple."""
         self._keep(_key(certificate), answer, now)
 
-    def refresh(self, chain: Sequence[x509.Certificate], lists: Revocation | None, now: datetime) -> None:
-        """Ask again about what is no longer fresh, so that whoever may not wait finds it; raises nothing."""
-        with may_wait(), contextlib.suppress(TwowayError):
-            self.check(chain, lists, now)
+    def forget(self) -> None:
+        """Ask anew about everybody."""
+        with self._lock:
+            self._kept.clear()
+            self._down.clear()
+
+    def objects(self, chain: Sequence[x509.Certificate], lists: Revocation | None, now: datetime) -> bool:
+        """Ask again about what is no longer fresh: True when `check` would refuse now. Raises nothing."""
+        try:
+            with may_wait():
+                self.check(chain, lists, now)
+        except TwowayError:
+            return True
+        return False
 
     def _check_one(
         self, certificate: x509.Certificate, issuer: x509.Certificate, lists: Revocation | None, now: datetime

@@ -170,7 +170,7 @@ class StapleMissing(Untrusted):
     """A certificate demands to be shown with a current answer of its authority, and came without one."""
 
     code = "staple_missing"
-    spec = "RFC 7633 §4.2.3"
+    spec = "RFC 7633 §4"
 
     def __init__(self, subject: str) -> None:
         super().__init__(subject)

@@ -74,7 +74,7 @@ def _status_text(told: dict[str, Any]) -> str:
 
 
 def _lists(one: dict[str, Any]) -> list[str]:
-    """How long each revocation list still holds, and which ones cannot be fetched."""
+    """How long each revocation list still holds, which ones cannot be fetched, and what responders say."""
     lines = []
     for crl in one["crls"]:
         left = crl["hours_left"]
@@ -91,6 +91,12 @@ def _lists(one: dict[str, Any]) -> list[str]:
         for fetch in one["crl_fetches"]
         if fetch["failures"]
     ]
+    for asked in one["ocsp"]:
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(asked["answers"].items()))
+        lines.append(f"  ocsp         {asked['rule']}: {counts or 'nothing asked yet'}")
+    for staple in one["staples"]:
+        shown = f"until {staple['until']}" if staple["until"] else f"NONE: {printable(staple['last_error'])}"
+        lines.append(f"  staple       {printable(staple['name'])} {shown}")
     return lines
 
 

@@ -26,6 +26,10 @@ def _shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--crl-rule", type=click.Choice(["refuse", "warn"]), default="refuse", show_default=True, help="What a missing or stale revocation list means."),
             click.option("--crl-cache", type=_PATH, metavar="DIR", help="Where fetched lists are kept."),
             click.option("--revocation-depth", type=click.Choice(["leaf", "chain"]), default="chain", show_default=True, help="Whose revocation counts."),
+            click.option("--ocsp", type=click.Choice(["off", "soft", "hard"]), default="off", show_default=True, help="Ask responders; soft: no answer lets pass, hard: no answer refuses."),
+            click.option("--ocsp-url", metavar="URL", help="The responder, instead of the one that a certificate names."),
+            click.option("--ocsp-nonce", type=click.Choice(["off", "send", "require"]), default="send", show_default=True, help="Whether a question carries a nonce, and must get it back."),
+            click.option("--ocsp-seconds", default=3.0, show_default=True, help="How long one question may take."),
             click.option("--pin", multiple=True, metavar="SHA256", help="The other side's certificate or key must be this one, or another that is pinned."),
             click.option("--unsafe-plain", is_flag=True, help="Let the plain side leave this machine, readable for others."),
             click.option("--workers", default=1, show_default=True, help="Processes on the one port."),
@@ -107,6 +111,13 @@ def _way_out(command: Callable[..., Any]) -> Callable[..., Any]:
     type=_PATH,
     metavar="DIR",
     help="Record connections here for `twoway explain`, WITH their secrets; bounded.",
+)
+@click.option("--staple", is_flag=True, help="Show clients a current OCSP answer about our own certificate.")
+@click.option(
+    "--ocsp-response",
+    type=_PATH,
+    metavar="FILE",
+    help="That answer, from a file (DER) that something else keeps current.",
 )
 @click.option("--end-at-expiry", is_flag=True, help="End a connection when its client's certificate expires.")
 @click.option(
