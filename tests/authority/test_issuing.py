@@ -143,6 +143,15 @@ def test_wildcards_are_for_servers_alone(authority: Authority) -> None:
         authority.issue_client("*.acme.example", now=NOW)
 
 
+@pytest.mark.parametrize(
+    "name", ["spiffe://acme.example:8443/orders", "spiffe://Acme/orders/", "https://a b/", "://x"]
+)
+def test_what_is_meant_as_a_uri_and_is_none_is_no_common_name(authority: Authority, name: str) -> None:
+    """It would be issued, and identify nobody."""
+    with pytest.raises(BadName):
+        authority.issue_client(name, now=NOW)
+
+
 def test_a_spiffe_id_stands_alone_among_the_uris(authority: Authority) -> None:
     """X509-SVID §2: exactly one URI."""
     with pytest.raises(NameRefused, match="has no second URI"):

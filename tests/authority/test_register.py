@@ -105,6 +105,19 @@ def test_show_means_the_one_in_use(stocked: Authority) -> None:
     assert unknown.value.args == ("nobody",)
 
 
+def test_after_a_renewal_the_new_one_is_shown_and_renewed_and_both_are_revoked(stocked: Authority) -> None:
+    """The old one is still good: who revokes a name must not leave it behind unseen."""
+    first = stocked.show("orders", now=NOW)
+    stocked.renew("orders", now=NOW)
+    second = stocked.show("orders", now=NOW)
+    assert second.renews == first.serial
+    stocked.renew("orders", now=NOW)
+    assert stocked.show("orders", now=NOW).renews == second.serial
+    with pytest.raises(SelectorAmbiguous) as several:
+        stocked.revoke("orders", now=NOW)
+    assert len(several.value.serials) == 3
+
+
 def test_show_still_finds_what_is_no_longer_in_use(stocked: Authority) -> None:
     assert stocked.show("billing", now=NOW).state == "revoked"
 

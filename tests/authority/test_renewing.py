@@ -75,7 +75,7 @@ def test_the_old_certificate_stays_valid(authority: Authority) -> None:
     authority.renew(old, now=NOW)
     assert authority.show(old, now=NOW).state == "valid"
     with pytest.raises(SelectorAmbiguous) as ambiguous:
-        authority.renew("orders", now=NOW)
+        authority.revoke("orders", now=NOW)
     assert len(ambiguous.value.serials) == 2
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy
@@ -20,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from tests.authority.conftest import NOW
 from twoway.authority import Authority, migrate, schema
 from twoway.authority.faults import DiskFull, StoreLocked, StoreTooNew, StoreUnusable
-from twoway.authority.store import Store
+from twoway.authority.store import Store, _fault
 from twoway.authority.transaction import Transaction
 
 
@@ -176,6 +177,18 @@ def test_a_full_disk_is_told_and_nothing_is_handed_out(authority: Authority) -> 
     authority.issue_client("after", now=NOW)
     assert len(authority.list()) == remembered + 1
     assert authority.verify_audit().certificates == remembered + 1
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR | 19 << 8, sqlite3.SQLITE_CANTOPEN])
+@pytest.mark.parametrize(("room", "kind"), [(0, DiskFull), (1 << 30, StoreUnusable)])
+def test_a_disk_without_room_is_not_told_as_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, room: int, kind: type
+) -> None:
+    """Where not even the WAL's shared memory finds room SQLite says "disk I/O error", to readers too."""
+    failure = sqlite3.OperationalError("disk I/O error")
+    failure.sqlite_errorcode = code
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=room, f_frsize=1))
+    assert type(_fault(tmp_path / "authority.db", 1.0, failure)) is kind
 
 
 def test_a_damaged_file_is_told(authority: Authority) -> None:

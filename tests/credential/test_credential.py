@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
 )
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +27,7 @@ from twoway.credential import (
     KEY_TYPES,
     Credential,
     CredentialError,
+    display_name,
     generate_key,
     load_private_key,
     pem,
@@ -291,3 +294,14 @@ def test_we_read_what_openssl_writes(tmp_path: Path):
             *more,
         )
         assert Credential.load(tmp_path / "o.p12", passphrase="x").fingerprint == ORDERS.fingerprint
+
+
+def test_no_value_of_a_name_passes_for_two():
+    """RFC 4514 §2.4; a common name is its owner's to choose, and this is what logs and issuer rules compare."""
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Acme\\"),
+            x509.NameAttribute(NameOID.COMMON_NAME, "a, O=Evil+CN=b"),
+        ]
+    )
+    assert display_name(name) == "CN=a\\, O=Evil\\+CN=b, O=Acme\\\\"

@@ -275,7 +275,7 @@ class Authority:
         Raises what `renew_certificate` raises, and UsageError for the same key where there is none.
         """
         if new_key:
-            key = generate_key(key_type_of(self._register.one(what, now).certificate.public_key()))
+            key = generate_key(key_type_of(self.show(what, now=now).certificate.public_key()))
         elif isinstance(what, Credential):
             key = what.private_key
         else:
@@ -352,8 +352,8 @@ class Authority:
         return self._register.find(what, now)
 
     def show(self, what: Selector, *, now: datetime.datetime | None = None) -> Record:
-        """The one certificate that is meant: of several with a name, the one that is in use."""
-        return self._register.one(what, now)
+        """The one certificate that is meant: of several with a name the one in use, after a renewal the new one."""
+        return self._register.one(what, now, newest=True)
 
     # -- telling others
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from cryptography import x509
 
 from twoway.authority.faults import DirectoryTaken, DirectoryUnwritable, NotAnAuthority, StoreForeign
 from twoway.credential import certificates_from_pem, fingerprint_of, read
+from twoway.credential.files import sync_directory
 
 STORE = "authority.db"
 PROFILES = "profiles"
@@ -61,13 +61,13 @@ def building(directory: Path) -> Iterator[Path]:
         raise DirectoryUnwritable(str(directory.parent), failure.strerror or str(failure)) from failure
     try:
         yield temporary
-        _sync(temporary)
+        sync_directory(temporary)
         try:
             # Takes the place of an empty directory, and of nothing else.
             temporary.rename(directory)
         except OSError as failure:
             raise DirectoryTaken(str(directory), (directory / STORE).exists()) from failure
-        _sync(directory.parent)
+        sync_directory(directory.parent)
     except OSError as failure:
         raise DirectoryUnwritable(str(directory), failure.strerror or str(failure)) from failure
     finally:
@@ -76,11 +76,3 @@ def building(directory: Path) -> Iterator[Path]:
 
 def _is_empty(directory: Path) -> bool:
     return directory.is_dir() and next(directory.iterdir(), None) is None
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -199,6 +199,8 @@ def asked_names(
     """
     found = {"dns": list(dns), "ip": list(ip), "uri": list(uri), "email": list(email)}
     kind = guess_kind(name)
+    if kind == "text" and "://" in name:
+        parse_uri(name)  # says what is wrong with it: as a mere common name it would identify nobody
     if kind == "dns" and _is_mere_label(name, profile, limits):
         kind = "text"
     if kind != "text":

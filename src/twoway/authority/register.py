@@ -72,9 +72,15 @@ class Register:
         with self._store.read() as connection:
             return records.search(connection, moment_of(now), match=what, literally=True)
 
-    def one(self, what: Selector, now: datetime.datetime | None = None) -> Record:
-        """The one that is meant. Raises NoSuchCertificate and SelectorAmbiguous."""
+    def one(self, what: Selector, now: datetime.datetime | None = None, *, newest: bool = False) -> Record:
+        """The one that is meant. Raises NoSuchCertificate and SelectorAmbiguous.
+
+        With `newest` one that was renewed gives way to its successor, though both are in use.
+        """
         found = self.in_use(what, now)
+        if newest:
+            renewed = {record.renews for record in found}
+            found = tuple(record for record in found if record.serial not in renewed)
         if len(found) > 1:
             raise SelectorAmbiguous(_told(what), tuple(record.serial for record in found))
         return found[0]

@@ -51,7 +51,7 @@ class Renewal:
         Raises NotIssuedHere, NoSuchCertificate, SelectorAmbiguous, RenewalRefused, NameRefused for a `csr` that asks for
         other names, and what issuing raises.
         """
-        old = self._register.one(what, now)
+        old = self._register.one(what, now, newest=True)
         check(old, now, allow_expired)
 
         def order() -> Order:

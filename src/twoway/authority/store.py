@@ -193,6 +193,19 @@ def _fault(path: Path, lock_wait: float, failure: BaseException | None) -> Excep
     code = getattr(failure, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreLocked(str(path), lock_wait)
-    if code == sqlite3.SQLITE_FULL:
+    # On a full disk even a reader fails, and with another code: there is no room for the shared memory of the WAL.
+    if code == sqlite3.SQLITE_FULL or (code in _NO_FILE and _is_full(path)):
         return DiskFull(str(path))
     return StoreUnusable(str(path), str(failure))
+
+
+_NO_FILE = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+_LEAST_ROOM = 65536  # bytes
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LEAST_ROOM

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable
 from functools import lru_cache
@@ -17,6 +18,7 @@ from twoway.names import Names
 
 MAX_CERTIFICATE = 65536
 MAX_CERTIFICATES = 500
+_SPECIAL = re.compile(r"[\\,+]")
 _LABELS = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
 
 
@@ -117,9 +119,13 @@ def common_name(name: x509.Name) -> str | None:
 
 @lru_cache(maxsize=1024)
 def display_name(name: x509.Name) -> str:
-    """The name as people read it: most specific part first, control characters escaped."""
+    """The name as people read it: most specific part first, control characters escaped.
+
+    RFC 4514 §2.4: a comma or a plus inside a value is escaped, so that no value passes for two.
+    """
     text = ", ".join(
-        f"{attribute.rfc4514_attribute_name}={attribute.value!s}" for attribute in reversed(list(name))
+        attribute.rfc4514_attribute_name + "=" + _SPECIAL.sub(r"\\\g<0>", str(attribute.value))
+        for attribute in reversed(list(name))
     )
     return printable(text) or "(empty name)"
 
