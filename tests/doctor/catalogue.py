@@ -22,7 +22,11 @@ CRL_CHECK, CRL_CHECK_CHAIN = 0x4, 0xC
 
 @dataclass
 class Setup:
-    """Two sides and how they are configured. Paths are filled in by `write`."""
+    """Two sides and how they are configured. Paths are filled in by `write`.
+
+    `weak` lets a Python server load weak keys; `nginx` are more directives of the site, `nginx_hosts` of other sites;
+    `depth` is nginx's limit of a chain; `node` are more options of `https.createServer`.
+    """
 
     client: Credential | None
     server: Credential
@@ -33,6 +37,12 @@ class Setup:
     clients: str = "required"
     client_key: bytes | None = None
     client_chain: bytes | None = None
+    weak: bool = False
+    status: int = 200
+    depth: int = 3
+    nginx: str = ""
+    nginx_hosts: str = ""
+    node: tuple[tuple[str, str], ...] = ()
     place: Path = field(default=Path())
 
     def write(self, place: Path) -> Setup:
@@ -63,13 +73,17 @@ class Setup:
 
 @dataclass(frozen=True)
 class Case:
-    """`alone` are the codes that are right when only the client's files are seen, `both` with both sides'."""
+    """`alone` are the codes that are right when only the client's files are seen, `both` with both sides'.
+
+    `called` is the name by which the client calls the server.
+    """
 
     name: str
     make: Callable[[], Setup]
     alone: tuple[str, ...]
     both: tuple[str, ...]
     servers: tuple[str, ...] = ("python", "openssl", "nginx", "node", "go")
+    called: str = "localhost"
 
 
 class House:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from pathlib import Path
 
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.conftest import Command
 from twoway.authority import Authority
 from twoway.doctor.authority_side import remembered
-from twoway.doctor.refusal_log import summed_up
+from twoway.doctor.refusal_log import refusal_of, summed_up
 
 NOW = dt.datetime.now(dt.UTC)
 
@@ -84,3 +85,44 @@ def test_the_servers_side_reads_files_and_log(run_twoway: Command, tmp_path: Pat
     asked = run_twoway("doctor", "--files", "--identity", tmp_path / "orders", "--ca-dir", tmp_path / "pki")
     assert asked.returncode == 1
     assert "certificate_revoked" in asked.stdout
+
+
+def test_the_authority_tells_what_it_renewed_and_what_it_never_wrote_down(tmp_path: Path):
+    """A renewed certificate is superseded; one that another copy of the authority issued is not in the register."""
+    with Authority.create(tmp_path / "pki", name="Acme", passphrase=b"x") as authority:
+        shutil.copytree(tmp_path / "pki", tmp_path / "copy")
+        old = authority.issue_client("orders")
+        authority.renew(authority.renew(old))
+    (finding,) = remembered(tmp_path / "pki", old.chain[0], "client", NOW)
+    assert (finding.code, finding.severity) == ("superseded", "info")
+    assert f"serial {old.chain[0].serial_number:x}" in str(finding.evidence["presented"])
+    later = old.chain[0].not_valid_after_utc + dt.timedelta(days=1)
+    assert remembered(tmp_path / "pki", old.chain[0], "client", later)[0].severity == "warning"
+    (unwritten,) = remembered(tmp_path / "copy", old.chain[0], "client", NOW)
+    assert (unwritten.code, unwritten.severity) == ("not_in_register", "warning")
+
+
+def test_one_refusal_is_told_by_its_id_as_the_same_finding():
+    line = record("unknown_authority", "2026-11-25T10:02:00.000+00:00").replace("ab12", "cd34")
+    found = refusal_of(["noise", record("no_certificate", "1"), f"WARNING {line}"], "cd34")
+    assert found is not None
+    assert (found.code, found.severity, found.blame) == ("unknown_authority", "error", "client")
+    assert found.remedy == "do"
+    assert found.evidence["at"] == "2026-11-25T10:02:00.000+00:00"
+    assert refusal_of([line], "ef56") is None
+
+
+def test_a_refusal_of_a_running_server_can_be_asked_about(run_twoway: Command, tmp_path: Path):
+    log = tmp_path / "log"
+    log.write_text(record("no_certificate", "1") + "\n")
+    known = run_twoway("doctor", "--refusals", log, "--refusal", "ab12")
+    assert known.returncode == 1
+    assert "refusal ab12: broken" in known.stdout
+    unknown = run_twoway("doctor", "--refusals", log, "--refusal", "zz")
+    assert unknown.returncode == 2
+    assert "has no refusal zz" in unknown.stderr
+    everything = run_twoway("doctor", "--refusals", log)
+    assert everything.returncode == 0
+    assert "1 of 1 refusals" in everything.stdout
+    nowhere = run_twoway("doctor", "--refusal", "ab12")
+    assert nowhere.returncode == 2

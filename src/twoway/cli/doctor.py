@@ -41,6 +41,14 @@ _PATH = click.Path(path_type=Path)
     "--server", "as_server", is_flag=True, help="This is the server: --identity and --ca are its own."
 )
 @click.option("--refusals", type=_PATH, metavar="FILE", help="The server's log of refusals (JSON lines).")
+@click.option("--refusal", metavar="ID", help="One refusal of that log, by its id.")
+@click.option(
+    "--session",
+    "session",
+    type=_PATH,
+    metavar="FILE",
+    help="Keep a TLS session here, and offer it next time: does it still open the door?",
+)
 @passphrase_options
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 def doctor(
@@ -58,6 +66,8 @@ def doctor(
     ca_dir: Path | None,
     as_server: bool,
     refusals: Path | None,
+    refusal: str | None,
+    session: Path | None,
     passphrase_file: Path | None,
     passphrase_command: str | None,
     as_json: bool,
@@ -66,10 +76,15 @@ def doctor(
 
     With HOST:PORT the server is probed, as nobody and as the identity, and then all files are judged. With
     --files only the files are judged, as far as they are given: each certificate for its own purpose, by the
-    other side's trust. --ca-dir asks the authority too, --refusals the server's log. --error explains the error text of any program. Exit status 0 healthy, 1 broken.
+    other side's trust. --ca-dir asks the authority too, --refusals the server's log (with --refusal ID one line of it).
+    --error explains the error text of any program. Exit status 0 healthy, 1 broken.
     """
     if text is not None:
         return _meaning(text, as_json)
+    if refusal is not None:
+        return _tell(_logged(refusal, refusals), as_json)
+    if refusals is not None and target is None and not any((identity, ca, server_identity, server_trust)):
+        return _tell(_with_records(_nothing(refusals), None, None, None, refusals), as_json)
     if as_server:
         server_identity, server_trust = server_identity or identity, server_trust or ca
         identity = ca = None
@@ -86,7 +101,7 @@ def doctor(
         passphrase = Passphrase(f"the key of {identity}", file=passphrase_file, command=passphrase_command)
     client, server = _materials(identity, ca, crl, server_name, server_identity, server_trust, passphrase)
     if target is not None:
-        report = _probe(target, path, timeout, server_name, client, server)
+        report = _probe(target, path, timeout, server_name, client, server, session)
     else:
         what = [str(one) for one in (identity or ca or crl, server_identity or server_trust) if one]
         report = _files(" and ".join(what), client, server)
@@ -121,6 +136,27 @@ def _with_records(
     return Reported.of(report.target, verdict, findings)
 
 
+def _nothing(what: Path) -> Report:
+    """A report that has nothing to say yet."""
+    from twoway.doctor.finding import Report as Reported
+
+    return Reported(str(what), "healthy", ())
+
+
+def _logged(refusal: str, refusals: Path | None) -> Report:
+    """One refusal of a log; raises UsageError when it is not there."""
+    from twoway.doctor.finding import Report as Reported
+    from twoway.doctor.refusal_log import refusal_of
+
+    if refusals is None:
+        raise UsageError("it was not said where the refusal is", "pass --refusals FILE (JSON lines)")
+    with refusals.open("r", encoding="utf-8", errors="replace") as file:
+        finding = refusal_of(file, refusal)
+    if finding is None:
+        raise UsageError(f"{refusals} has no refusal {refusal}", 'the id is in the server\'s log, as "id"')
+    return Reported(f"refusal {refusal}", "broken", (finding,))
+
+
 def _meaning(text: str, as_json: bool) -> int:
     """What a pasted text can mean; exit status 1 when nothing is known of it."""
     from twoway.doctor.wordings import explain_text
@@ -142,18 +178,28 @@ def _meaning(text: str, as_json: bool) -> int:
 
 
 def _probe(
-    target: str, path: str, timeout: float, name: str | None, client: Material | None, server: Material | None
+    target: str,
+    path: str,
+    timeout: float,
+    name: str | None,
+    client: Material | None,
+    server: Material | None,
+    session: Path | None,
 ) -> Report:
-    """Examine a server over the network."""
+    """Examine a server over the network; a session that is let in is kept in the file `session`."""
     from twoway.doctor.material import Material
     from twoway.doctor.observing import Target
-    from twoway.doctor.probe import examine_server
+    from twoway.doctor.probe import judged, observe
+    from twoway.doctor.sessions import read_session, write_session
     from twoway.explainer.live import address_of
 
     host, port = address_of(target)
-    return examine_server(
-        Target(host, port, name or host, timeout=timeout, path=path), client or Material("client"), server
-    )
+    known = client or Material("client")
+    earlier = read_session(session) if session is not None else None
+    observed = observe(Target(host, port, name or host, timeout=timeout, path=path), known, session=earlier)
+    if session is not None and earlier is None and observed.session is not None:
+        write_session(session, observed.session)
+    return judged(observed, known, server)
 
 
 def _materials(

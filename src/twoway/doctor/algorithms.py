@@ -104,7 +104,8 @@ def _key_type(leaf: x509.Certificate, request: CertificateRequest, side: Side) -
 def _signs(kind: str, offered: tuple[str, ...]) -> bool:
     if kind.startswith("rsa"):
         return any(scheme.startswith(("rsa_pss_rsae", "rsa_pkcs1")) for scheme in offered)
-    return kind not in _ONLY or _ONLY[kind] in offered
+    # Of DSA keys and other curves (secp256k1, Brainpool) no scheme that is offered today is made.
+    return _ONLY.get(kind) in offered
 
 
 def _issuer(

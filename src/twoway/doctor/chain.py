@@ -13,7 +13,7 @@ from twoway.doctor.case import Case
 from twoway.doctor.codes import found
 from twoway.doctor.finding import Blame, Finding
 from twoway.doctor.houses import anchors_at_home, at_home, holder_is_behind, looks_like_a_gap
-from twoway.doctor.paths import authority_key_of, signed_by, subject_key_of
+from twoway.doctor.paths import authority_key_of, authority_serial_of, signed_by, subject_key_of
 
 _OWN_TRUST = "its own trust bundle"
 
@@ -81,13 +81,25 @@ def _stale_issuer(case: Case, issuer: x509.Certificate) -> Finding:
 
 def _identifier(case: Case, issuer: x509.Certificate) -> Finding:
     top = case.path.top
+    keys = authority_key_of(top), subject_key_of(issuer)
+    named = authority_serial_of(top)
+    if None in keys or keys[0] == keys[1]:
+        assert named is not None  # else nothing would differ
+        evidence: dict[str, object] = {
+            "certificate": describe(top),
+            "expected": f"issuer {display_name(issuer.issuer)}, serial {issuer.serial_number:x}",
+            "presented": f"issuer {display_name(named[0])}, serial {named[1]:x}",
+        }
+        what = "another serial number or issuer"
+    else:
+        evidence, what = _keys(top, issuer), "another key"
     return found(
         "key_identifier_mismatch",
         "error",
         case.holder,
-        f"the authority key identifier of {describe(top)} names another key than {describe(issuer)} has",
-        "have it issued anew with the subject key identifier of its issuer",
-        _keys(top, issuer),
+        f"the authority key identifier of {describe(top)} names {what} than {describe(issuer)} has",
+        f"have {describe(top)} issued anew by software that takes the identifier from the issuer's certificate",
+        evidence,
     )
 
 
@@ -214,7 +226,7 @@ def _unknown(case: Case) -> Finding:
 
 def _unjudged(case: Case) -> Iterator[Finding]:
     """Without the judge's trust: what the holder's own files hint at."""
-    if among(case.chain, case.accepted):
+    if among(case.path.certificates, case.accepted):
         return  # the server says itself that it trusts an authority of this chain
     missing = _missing(case) if case.path.end == "gap" else None
     if missing is not None:

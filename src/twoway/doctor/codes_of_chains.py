@@ -321,4 +321,18 @@ ROWS: tuple[Row, ...] = (
         "presenter",
         0.05,
     ),
+    (
+        "not_in_register",
+        "signed and not remembered",
+        "The authority's key signed the certificate, and its register does not have it: another copy of the authority, or an older state of its store.",
+        "presenter",
+        0.5,
+    ),
+    (
+        "superseded",
+        "a renewed certificate is not used yet",
+        "The authority has renewed the certificate, and the older one is still presented.",
+        "presenter",
+        0.4,
+    ),
 )

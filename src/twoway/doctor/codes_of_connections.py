@@ -120,6 +120,20 @@ ROWS: tuple[Row, ...] = (
         0.7,
     ),
     (
+        "not_reloaded",
+        "the server runs with other files",
+        "What the server presents, or whom it refuses, does not fit the files on its disk: they were replaced, and it was not reloaded.",
+        "server",
+        0.9,
+    ),
+    (
+        "proxy_protocol_expected",
+        "a PROXY header is expected first",
+        "The server is set up to stand behind a load balancer: it waits for a PROXY protocol header before TLS, and hangs up without one.",
+        "config",
+        0.95,
+    ),
+    (
         "proxy_refused",
         "a proxy refuses the tunnel",
         "The configured proxy did not open a tunnel to the server.",
@@ -244,5 +258,26 @@ ROWS: tuple[Row, ...] = (
         "The server redirects to another origin, where the identity is not shown unasked.",
         "config",
         0.4,
+    ),
+    (
+        "too_many_connections_of_peer",
+        "more connections than one may have",
+        "A proven peer holds as many connections as the gateway grants to one.",
+        "client",
+        0.8,
+    ),
+    (
+        "outlived_limit",
+        "ended by a limit",
+        "The connection was idle, or open, or its certificate valid, for as long as it may be.",
+        "config",
+        0.5,
+    ),
+    (
+        "bad_proxy_header",
+        "no good PROXY header",
+        "A listener that stands behind a load balancer got no PROXY protocol header, or a broken one.",
+        "config",
+        0.9,
     ),
 )

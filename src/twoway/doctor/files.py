@@ -32,7 +32,14 @@ CHECKS: tuple[Callable[[Case], Iterable[Finding]], ...] = (
 )
 # With one of these nobody can say more from here: another program may see it otherwise.
 _UNDECIDED = frozenset(
-    {"not_strict", "missing_intermediate", "rekeyed_authority", "intermediate_as_anchor", "no_anchors"}
+    {
+        "intermediate_as_anchor",
+        "missing_intermediate",
+        "no_anchors",
+        "not_strict",
+        "rekeyed_authority",
+        "wrong_purpose",
+    }
 )
 
 

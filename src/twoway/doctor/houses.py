@@ -9,7 +9,7 @@ import re
 
 from cryptography import x509
 
-from twoway.credential import common_name, is_self_issued
+from twoway.credential import common_name, is_ca, is_self_issued
 from twoway.doctor.case import Case
 from twoway.doctor.names import decodable
 from twoway.doctor.paths import authority_key_of, same_authority, signed_by
@@ -82,8 +82,9 @@ def anchors_at_home(case: Case) -> bool:
 
 def _each_named_for_its_own(case: Case) -> bool:
     """Whether the issuer is called an authority for this side and an anchor one for the other: the slots differ."""
+    trusted = _trusted_names(case) if case.anchors is not None or case.accepted else ()
     return _named_for(case.path.top.issuer, case.holder) and any(
-        _named_for(anchor.subject, case.judge) for anchor in case.anchors or ()
+        _named_for(name, case.judge) for name in trusted
     )
 
 
@@ -105,7 +106,7 @@ def looks_like_a_gap(case: Case) -> bool:
     The certificate itself can prove it, where it names its issuer's issuer; the names of authorities only hint.
     """
     top = case.path.top
-    if _issuers_issuer(top) is not None:
+    if _issuers_issuer(top) is not None or _strays(case):
         return True
     if _each_named_for_its_own(case):
         return False
@@ -121,6 +122,11 @@ def looks_like_a_gap(case: Case) -> bool:
     kin = any(own & (other - _COMMON) for other in trusted)
     # Where nothing tells whom the judge trusts, the other authorities in sight may well be somebody else's.
     return kin and (case.anchors is not None or bool(case.accepted) or bool(words & _BELOW))
+
+
+def _strays(case: Case) -> bool:
+    """Whether an intermediate is sent that leads nowhere: one was meant to be there, and it is the wrong one."""
+    return any(is_ca(c) and not is_self_issued(c) and c not in case.path.certificates for c in case.chain[1:])
 
 
 def _trusted_names(case: Case) -> tuple[x509.Name, ...]:

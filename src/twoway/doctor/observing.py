@@ -21,7 +21,8 @@ from twoway.wire.events import WireMessage
 from twoway.wire.keylog import Keylog
 
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
-_DATE = re.compile(rb"^date: *([^\r\n]+)", re.I | re.M)
+# RFC 9113 §6.5: the first frame of an HTTP/2 server is SETTINGS (type 4) on stream 0.
+_HTTP2_SETTINGS = re.compile(rb"\x00..\x04[\x00\x01]\x00\x00\x00\x00", re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Attempt:
     facts: Gathered = field(repr=False)
     answer: bytes = field(repr=False)
     unreachable: OSError | None = None
+    session: bytes | None = field(default=None, repr=False)
+    resumed: bool = False
 
     @property
     def alert(self) -> str | None:
@@ -52,6 +55,11 @@ class Attempt:
     @property
     def asked(self) -> bool:
         return self.facts.request is not None
+
+    @property
+    def asks_anew(self) -> bool:
+        """Whether the server wants to negotiate again once it has read the request (TLS 1.2, RFC 5246 §7.4.1.1)."""
+        return ("server", "hello_request") in self.facts.places
 
     @property
     def answered(self) -> bool:
@@ -78,13 +86,22 @@ class Attempt:
         return self.status == 400 and b"certificate" in self.answer.lower()
 
     @property
+    def speaks_http2(self) -> bool:
+        """Whether the answer to a request in HTTP/1.1 is of HTTP/2."""
+        return _HTTP2_SETTINGS.match(self.answer) is not None
+
+    def header(self, name: str) -> str | None:
+        """A header of the HTTP answer, as printable text; None where there is none."""
+        return header_of(self.answer, name)
+
+    @property
     def date(self) -> datetime | None:
         """The server's clock, from its HTTP Date."""
-        found = _DATE.search(self.answer)
-        if found is None:
+        text = self.header("date")
+        if text is None:
             return None
         try:
-            told = parsedate_to_datetime(found[1].decode("ascii", "replace").strip())
+            told = parsedate_to_datetime(text)
         except (ValueError, TypeError):
             return None
         return told.astimezone(UTC) if told.tzinfo else told.replace(tzinfo=UTC)
@@ -130,6 +147,13 @@ class Target:
         return f"GET {self.path} HTTP/1.1\r\nHost: {self.name}\r\nUser-Agent: twoway-doctor\r\nConnection: close\r\n\r\n".encode()
 
 
+def header_of(answer: bytes, name: str) -> str | None:
+    """The first header of that name in the head of an HTTP answer, as printable text."""
+    head = answer.partition(b"\r\n\r\n")[0]
+    found = re.search(rb"^" + re.escape(name.encode("ascii")) + rb": *([^\r\n]+)", head, re.I | re.M)
+    return found[1].decode("ascii", "backslashreplace").strip() if found else None
+
+
 def attempt(
     target: Target,
     *,
@@ -138,6 +162,8 @@ def attempt(
     server_name: str | None = "",
     alpn: tuple[str, ...] = ("http/1.1",),
     post_handshake: bool = False,
+    session: bytes | None = None,
+    preface: bytes = b"",
 ) -> Attempt:
     """One connection; `version` None offers 1.2 and 1.3, `server_name` "" is the target's own, None is none."""
     what = Probe(
@@ -148,6 +174,8 @@ def attempt(
         credential=credential,
         request=target.request,
         post_handshake=post_handshake,
+        session=session,
+        preface=preface,
     )
     offered = version or "TLSv1.2 and TLSv1.3"
     try:
@@ -157,7 +185,15 @@ def attempt(
         return Attempt(offered, credential is not None, False, "open", "", nothing, b"", error)
     facts = Gathered.of(_messages(seen))
     return Attempt(
-        offered, credential is not None, seen.complete, seen.ending, seen.reason, facts, seen.answer
+        offered,
+        credential is not None,
+        seen.complete,
+        seen.ending,
+        seen.reason,
+        facts,
+        seen.answer,
+        session=seen.session,
+        resumed=seen.resumed,
     )
 
 

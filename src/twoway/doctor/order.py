@@ -34,7 +34,7 @@ def ordered(
     if not chain:
         return
     sorted_chain = leaf_first(chain, key)
-    path = _climbed(sorted_chain)
+    path = climbed(sorted_chain)
     if sorted_chain[0] != chain[0]:
         yield _disordered(chain, path, side, where, first=True)
     elif [c for c in dict.fromkeys(chain) if c in path] != path:
@@ -71,8 +71,8 @@ def ordered(
         )
 
 
-def _climbed(chain: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
-    """From the leaf upwards, by name, a signature deciding between certificates of one name."""
+def climbed(chain: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
+    """What of a chain leads from its first certificate upwards, by name, a signature deciding between certificates of one name."""
     path = [chain[0]]
     while len(path) <= len(chain):
         above = [c for c in chain if c.subject == path[-1].issuer and c not in path]

@@ -100,9 +100,12 @@ def _verify_weak(certificate: x509.Certificate, issuer: x509.Certificate) -> Non
 
 
 def identifiers_fit(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether the key identifiers allow the issuer (RFC 5280 §4.2.1.1); absent ones allow every."""
+    """Whether the authority key identifier allows the issuer (RFC 5280 §4.2.1.1); what it lacks allows every."""
     wanted, has = authority_key_of(certificate), subject_key_of(issuer)
-    return wanted is None or has is None or wanted == has
+    if wanted is not None and has is not None and wanted != has:
+        return False
+    named = authority_serial_of(certificate)
+    return named is None or named == (issuer.issuer, issuer.serial_number)
 
 
 def authority_key_of(certificate: x509.Certificate) -> bytes | None:
@@ -112,6 +115,18 @@ def authority_key_of(certificate: x509.Certificate) -> bytes | None:
         ).value.key_identifier
     except x509.ExtensionNotFound:
         return None
+
+
+def authority_serial_of(certificate: x509.Certificate) -> tuple[x509.Name, int] | None:
+    """The issuer's own issuer and serial number, where the authority key identifier has them."""
+    try:
+        aki = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return None
+    names = [one.value for one in aki.authority_cert_issuer or () if isinstance(one, x509.DirectoryName)]
+    if len(names) != 1 or aki.authority_cert_serial_number is None:
+        return None
+    return names[0], aki.authority_cert_serial_number
 
 
 def subject_key_of(certificate: x509.Certificate) -> bytes | None:

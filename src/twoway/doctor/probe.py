@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twoway.credential import Credential, describe
+from twoway.doctor.between import answers_for_another
 from twoway.doctor.codes import found
 from twoway.doctor.files import examine, examine_pair, verdict_of
 from twoway.doctor.finding import Finding, Report
 from twoway.doctor.material import Material
 from twoway.doctor.observing import Attempt, Target, attempt
+from twoway.doctor.order import climbed, leaf_first
 from twoway.doctor.reaching import reached
-from twoway.doctor.refusing import refused
+from twoway.doctor.refusing import refused, telling
+from twoway.doctor.resuming import Resumption, resumption, skipped
 from twoway.doctor.weighing import weighed
 from twoway.errors import TwowayError
 from twoway.explainer.live import public_authorities
@@ -29,6 +32,8 @@ class Observed:
     known12: Attempt | None
     later: Attempt | None = None  # one that offers to be asked after the handshake
     unnamed: Attempt | None = None  # one without a server name, where the named one was not asked
+    resumed: Resumption | None = None  # one that offers a session
+    underneath: str | None = None  # what a server that hangs up on a ClientHello understands instead
 
     @property
     def asks_elsewhere(self) -> bool:
@@ -37,8 +42,16 @@ class Observed:
 
     @property
     def asks_later(self) -> bool:
-        """Whether the server asks for the certificate only after the handshake (RFC 8446 §4.6.2)."""
-        return self.later is not None and self.later.asked
+        """Whether the server asks for the certificate only after the handshake (RFC 8446 §4.6.2, RFC 5246 §7.4.1.1)."""
+        if self.later is not None and self.later.asked:
+            return True
+        return self.asking is None and any(one.asks_anew for one in self.all)
+
+    @property
+    def session(self) -> bytes | None:
+        """A session with the identity that was let in: a secret, to be offered in a later examination."""
+        known = self.known
+        return known.session if known is not None and known.let_in and known.asked else None
 
     @property
     def all(self) -> tuple[Attempt, ...]:
@@ -56,28 +69,62 @@ class Observed:
         return next((one for one in self.all if one.presented), None)
 
 
-def examine_server(target: Target, client: Material, server: Material | None = None) -> Report:
+def examine_server(
+    target: Target, client: Material, server: Material | None = None, *, session: bytes | None = None
+) -> Report:
     """Probe `target` as nobody and as `client`, then judge everything that is known; never raises.
 
-    Nothing is believed and nothing secret is sent; at most one GET request goes out on a connection.
+    Nothing is believed and nothing secret is sent; at most one GET request goes out on a connection. `session` is one
+    that `Observed.session` gave earlier: it is offered, to see whether it still opens the door.
     """
-    observed = observe(target, client)
-    findings = list(reached(observed.anonymous, target))
+    return judged(observe(target, client, session=session), client, server)
+
+
+def judged(observed: Observed, client: Material, server: Material | None = None) -> Report:
+    """What was observed of a server, judged together with everything that is known of both sides; never raises."""
+    target = observed.target
+    findings = list(reached(observed.anonymous, target, observed.underneath))
     if findings and not observed.anonymous.answered:
         return Report.of(str(target), "broken", findings)
     client = _enriched(client, observed)
-    offline = examine_pair(client, server) if server is not None else examine(client)
+    if server is not None:
+        server = server.but(now=server.now or client.other_now)
+    if server is not None and _shows_another(observed, server):
+        observed = replace(observed, unnamed=observed.unnamed or attempt(target, server_name=None))
+    about = answers_for_another(observed, client, server)
+    offline = examine_pair(client, _as_shown(observed, server)) if server is not None else examine(client)
     offline += _without_anchors(client)
-    findings += refused(observed, client, offline, sees_server=server is not None)
-    findings = weighed(observed, findings, offline)
+    findings += refused(observed, client, offline, server)
+    if (known := telling(observed)) is not None:
+        findings += skipped(known, observed.resumed, offline, target)
+    findings = weighed(observed, findings + about, offline)
     return Report.of(str(target), verdict_of(findings), findings)
 
 
-def observe(target: Target, client: Material) -> Observed:
+def _shows_another(observed: Observed, server: Material) -> bool:
+    seen = observed.showing
+    return seen is not None and bool(server.chain) and not set(seen.presented) & set(server.chain[:1])
+
+
+def _as_shown(observed: Observed, server: Material) -> Material:
+    """The server as the client meets it: what is judged is what was shown, where the files have something else."""
+    seen = observed.showing
+    if seen is None or not _shows_another(observed, server):
+        return server
+    if leaf_first(server.chain, server.key)[0] == leaf_first(seen.presented)[0]:
+        return server
+    return server.but(
+        chain=seen.presented, key=None, places=replace(server.places, chain="the chain that it presents")
+    )
+
+
+def observe(target: Target, client: Material, *, session: bytes | None = None) -> Observed:
     """The connections that tell the most, in the order in which each makes sense."""
     anonymous = attempt(target)
     if anonymous.unreachable is not None or anonymous.foreign is not None:
         return Observed(target, anonymous, None, None, None)
+    if not anonymous.answered:
+        return Observed(target, anonymous, None, None, None, underneath=_underneath(target))
     anonymous12 = attempt(target, version="TLSv1.2") if anonymous.facts.version != "TLSv1.2" else None
     credential = _credential(client)
     known = known12 = None
@@ -91,7 +138,23 @@ def observe(target: Target, client: Material) -> Observed:
         later = attempt(target, credential=credential, version="TLSv1.3", post_handshake=True)
     if all(one.let_in and not one.asked for one in tried):
         unnamed = attempt(target, server_name=None)
-    return Observed(target, anonymous, anonymous12, known, known12, later, unnamed)
+    again = resumption(target, credential, known, session) if known is not None and known.asked else None
+    return Observed(target, anonymous, anonymous12, known, known12, later, unnamed, again)
+
+
+# PROXY protocol 1 (HAProxy's specification), for an address of documentation; PostgreSQL's SSLRequest.
+_PROXY_HEADER = b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n"
+_SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
+_IMPATIENT = 3.0
+
+
+def _underneath(target: Target) -> str | None:
+    """What a server that says nothing to a ClientHello understands, of what is common and harmless to try."""
+    hasty = replace(target, timeout=min(target.timeout, _IMPATIENT))
+    if attempt(hasty, preface=_PROXY_HEADER).facts.answer is not None:
+        return "PROXY"
+    said = attempt(hasty, preface=_SSL_REQUEST).foreign
+    return "PostgreSQL" if said is not None and said[:1] in (b"S", b"N") else None
 
 
 def _without_anchors(client: Material) -> list[Finding]:
@@ -115,10 +178,11 @@ def _without_anchors(client: Material) -> list[Finding]:
 
 
 def _credential(client: Material) -> Credential | None:
+    """The identity as far as it can be shown: its leaf, and what of its chain leads upwards."""
     if client.key is None or not client.chain:
         return None
     try:
-        return Credential(client.key, client.chain)
+        return Credential(client.key, tuple(climbed(leaf_first(client.chain, client.key))))
     except TwowayError:
         return None  # what is wrong with it is told by the files
 
@@ -134,4 +198,4 @@ def _enriched(client: Material, observed: Observed) -> Material:
     )
 
 
-__all__ = ["Finding", "Observed", "examine_server", "observe"]
+__all__ = ["Finding", "Observed", "examine_server", "judged", "observe"]

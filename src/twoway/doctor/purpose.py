@@ -47,12 +47,20 @@ def _leaf(case: Case) -> Iterator[Finding]:
     leaf, usages = case.leaf, usages_of(case.leaf)
     name = describe(leaf)
     if usages is not None and case.wanted not in usages:
+        # RFC 5280 §4.2.1.12 lets anyExtendedKeyUsage be refused: OpenSSL does, Go and Java do not.
+        whatever = "anyExtendedKeyUsage" in usages
         yield found(
             "wrong_purpose",
-            "error",
+            "warning" if whatever else "error",
             case.holder,
             f"the certificate of {name} is presented as a {case.holder}'s and its extended key usage has "
-            f"{', '.join(usages) or 'nothing'} only: {case.wanted} is missing (RFC 5280 §4.2.1.12)",
+            f"{', '.join(usages) or 'nothing'} only: {case.wanted} is missing"
+            + (
+                ", and OpenSSL (Python, nginx, Node) does not take anyExtendedKeyUsage for it"
+                if whatever
+                else ""
+            )
+            + " (RFC 5280 §4.2.1.12)",
             f"issue it anew with {case.wanted}: twoway ca issue {case.holder} {name} (or peer, for both)",
             {"certificate": name, "expected": case.wanted, "presented": list(usages)},
         )

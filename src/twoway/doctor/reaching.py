@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from twoway.doctor.banners import in_clear
 from twoway.doctor.codes import found
 from twoway.doctor.finding import Blame, Finding
 from twoway.doctor.observing import Attempt, Target, why_unreachable
@@ -46,8 +47,11 @@ _HELLO_ALERTS: dict[str, tuple[str, Blame, str]] = {
 }
 
 
-def reached(seen: Attempt, target: Target) -> Iterator[Finding]:
-    """The one reason why no handshake has begun; nothing when one has."""
+def reached(seen: Attempt, target: Target, underneath: str | None = None) -> Iterator[Finding]:
+    """The one reason why no handshake has begun; nothing when one has.
+
+    `underneath` is what a server that hangs up on a ClientHello has understood instead: "PROXY" or "PostgreSQL".
+    """
     if seen.unreachable is not None:
         code = why_unreachable(seen.unreachable)
         reason = seen.unreachable.strerror or str(seen.unreachable) or "no answer"
@@ -60,39 +64,41 @@ def reached(seen: Attempt, target: Target) -> Iterator[Finding]:
             {"target": str(target), "reason": reason},
         )
     elif (foreign := seen.foreign) is not None:
-        yield _no_tls(foreign, target)
+        yield in_clear(foreign, target)
     elif seen.facts.answer is None:
-        yield from _hello_refused(seen, target)
+        yield _underneath(underneath, seen, target) if underneath else _hello_refused(seen, target)
 
 
-def _no_tls(foreign: bytes, target: Target) -> Finding:
-    first = foreign[:60].split(b"\r\n")[0].decode("ascii", "backslashreplace")
-    if foreign.startswith(b"HTTP/") or foreign.lstrip()[:1] == b"<":
+def _underneath(underneath: str, seen: Attempt, target: Target) -> Finding:
+    evidence: dict[str, object] = {"without": seen.ending, "offered": seen.offered}
+    if underneath == "PROXY":
         return found(
-            "plain_http",
+            "proxy_protocol_expected",
             "error",
             "config",
-            f"{target} speaks plain HTTP and no TLS",
-            "call the port on which the server speaks TLS, or switch TLS on there",
-            {"expected": "a TLS record", "presented": first},
+            f"{target} hangs up on a ClientHello, and answers one behind a PROXY protocol header: it is set up to stand "
+            "behind a load balancer",
+            "call the load balancer before it, or switch the PROXY protocol off there (nginx: `listen … ssl` without "
+            "proxy_protocol; HAProxy: `bind` without accept-proxy)",
+            evidence | {"expected": "a PROXY header, then TLS", "presented": "TLS at once"},
         )
     return found(
         "not_tls",
         "error",
         "server",
-        f"{target} speaks something that is no TLS",
-        "check the port; a protocol that begins in clear (SMTP, PostgreSQL …) needs its own STARTTLS",
-        {"expected": "a TLS record", "presented": first},
+        f"{target} speaks {underneath}, which begins in clear: it answers its own request for TLS, and no ClientHello",
+        "use sslmode=verify-full in the client of PostgreSQL (libpq 17 or later also knows sslnegotiation=direct)",
+        evidence | {"protocol": underneath},
     )
 
 
-def _hello_refused(seen: Attempt, target: Target) -> Iterator[Finding]:
+def _hello_refused(seen: Attempt, target: Target) -> Finding:
     alert = seen.alert
     if alert is not None:
         code, blame, remedy = _HELLO_ALERTS.get(
             alert, ("handshake_failed", "server", "look into the server's log")
         )
-        yield found(
+        return found(
             code,
             "error",
             blame,
@@ -100,17 +106,20 @@ def _hello_refused(seen: Attempt, target: Target) -> Iterator[Finding]:
             remedy,
             {"alert": alert, "offered": seen.offered, "server_name": target.name},
             also=tuple(
-                one for one in ("cipher_mismatch", "wrong_virtual_host", "group_mismatch") if one != code
+                one
+                for one in ("cipher_mismatch", "wrong_virtual_host", "group_mismatch", "key_usage_unfit")
+                if one != code
             )
             if alert == "handshake_failure"
             else (),
+            # No file is stronger evidence than the server's own word about the name.
+            likelihood=1.0 if alert == "unrecognized_name" else None,
         )
-        return
     how = {"reset": "resets the connection", "closed": "hangs up", "timeout": "says nothing"}.get(
         seen.ending, "stops"
     )
     code = "timed_out" if seen.ending == "timeout" else "connection_cut"
-    yield found(
+    return found(
         code,
         "error",
         "network" if code == "timed_out" else "server",
@@ -118,5 +127,5 @@ def _hello_refused(seen: Attempt, target: Target) -> Iterator[Finding]:
         "check that TLS is on at that port, and that nothing between (proxy, load balancer, firewall) cuts it; "
         "the server's log may say more",
         {"ending": seen.ending, "offered": seen.offered},
-        also=("middlebox", "not_tls", "wrong_virtual_host"),
+        also=("middlebox", "not_tls", "wrong_virtual_host", "proxy_protocol_expected"),
     )

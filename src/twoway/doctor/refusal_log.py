@@ -33,6 +33,52 @@ def summed_up(lines: Iterable[str]) -> list[Finding]:
     return [_finding(code, count, total, last[code]) for code, count in counts.most_common(20)]
 
 
+def refusal_of(lines: Iterable[str], wanted: str) -> Finding | None:
+    """The finding of the one refusal with this id, in a log of `twoway serve` or `twoway gateway`; None without one."""
+    for line in lines:
+        if wanted in line and (record := _refusal(line)) is not None and record.get("id") == wanted:
+            return _one(record)
+    return None
+
+
+def _one(record: dict[str, Any]) -> Finding:
+    code = str(record.get("code", ""))
+    known = CODES.get(code)
+    by_peer = record.get("by") == "peer"
+    who = "the client ended the handshake" if by_peer else "refused"
+    about = record.get("evidence")
+    return Finding(
+        code,
+        "error",
+        "config" if by_peer else _blame(code),
+        f"{who} in step {record.get('step')} ({record.get('step_title')}): {record.get('reason')}",
+        str(record.get("remedy") or REMEDIES.get(code, "see the log")),
+        {
+            "meaning": known.meaning if known is not None else None,
+            "at": record.get("at"),
+            "address": record.get("address"),
+            "server_name": record.get("server_name"),
+            "alert": record.get("alert"),
+            **(about if isinstance(about, dict) else {}),
+            "presented": _subjects(record.get("presented")),
+        },
+    )
+
+
+def _blame(code: str) -> Blame:
+    known = CODES.get(code)
+    return "client" if known is None or known.blame in ("presenter", "client") else "config"
+
+
+def _subjects(presented: object) -> list[str]:
+    """Whom the chain of a record is of, and who issued each."""
+    if not isinstance(presented, list):
+        return []
+    return [
+        f"{one.get('subject')}, issued by {one.get('issuer')}" for one in presented if isinstance(one, dict)
+    ]
+
+
 def _refusal(line: str) -> dict[str, Any] | None:
     start = line.find("{")
     if start < 0 or '"refused"' not in line:
@@ -46,7 +92,6 @@ def _refusal(line: str) -> dict[str, Any] | None:
 
 def _finding(code: str, count: int, total: int, record: dict[str, Any]) -> Finding:
     known = CODES.get(code)
-    blame: Blame = "client" if known is None or known.blame == "presenter" else "config"
     presented = record.get("presented")
     who = (
         presented[0].get("subject")
@@ -56,7 +101,7 @@ def _finding(code: str, count: int, total: int, record: dict[str, Any]) -> Findi
     return Finding(
         code,
         "warning",
-        blame,
+        _blame(code),
         f"{count} of {total} refusals: {known.title if known else code}; the last one: {record.get('reason')}",
         str(record.get("remedy") or REMEDIES.get(code, "")),
         {

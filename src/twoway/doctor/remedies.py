@@ -99,6 +99,8 @@ REMEDIES: dict[str, str] = {
     "alpn_mismatch": "Let the ALPN lists of both sides meet, or leave ALPN out.",
     "wrong_virtual_host": "Send the right server name (SNI): `--server-name NAME`.",
     "middlebox": "Ask who ends TLS on the way: mutual TLS must reach the server itself, or be ended by a gateway that passes it on.",
+    "not_reloaded": "Reload the server after its files change (nginx -s reload; `twoway serve` does it by itself), and check that its configuration names these files.",
+    "proxy_protocol_expected": "Call the load balancer before it, or switch the PROXY protocol off on that port (nginx: `listen … ssl` without `proxy_protocol`).",
     "proxy_refused": "Allow CONNECT to that host and port in the proxy.",
     "never_asked": "Have the server request client certificates.",
     "asked_not_required": "Have the server require a certificate, if every caller is to be proven.",
@@ -117,4 +119,9 @@ REMEDIES: dict[str, str] = {
     "unknown_server_name": "Call the server by a name that it serves; an IP address is none.",
     "server_misconfigured": "Read the server's log: its own files do not load.",
     "redirected": "Call the address that it redirects to, if that is right.",
+    "not_in_register": "Find the store that has it: a revocation of it is not in this authority's list; else have a new one issued.",
+    "superseded": "Put the renewed certificate and its key in place of the old ones, and reload.",
+    "too_many_connections_of_peer": "Have the client use its connections again, or raise connections_per_peer at the gateway.",
+    "outlived_limit": "Connect again; the limit is set at the gateway's listener.",
+    "bad_proxy_header": "Have the load balancer send the PROXY protocol, or switch it off at the listener.",
 }

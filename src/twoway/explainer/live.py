@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -35,6 +36,7 @@ from twoway.wire.events import Sender, WireMessage
 from twoway.wire.keylog import Keylog
 
 LISTEN_SECONDS = 0.5
+_WARNINGS = threading.Lock()  # the filters of warnings are the process's: two threads would undo each other's
 DEFAULT_PORT = 443
 
 
@@ -139,7 +141,7 @@ def _settings(
 def public_authorities() -> Trust:
     """Those that the system believes: good for looking at a public server, never for judging a client."""
     anchors = []
-    with warnings.catch_warnings(action="error"):
+    with _WARNINGS, warnings.catch_warnings(action="error"):
         for der in ssl.create_default_context().get_ca_certs(binary_form=True):
             with contextlib.suppress(ValueError, Warning):  # some old ones break RFC 5280 and are left out
                 anchors.append(x509.load_der_x509_certificate(der))

@@ -30,6 +30,7 @@ class Probe:
     """What is offered and said: versions, name, protocols, a certificate, and perhaps a request after it.
 
     `post_handshake` offers to be asked for the certificate later (RFC 8446 §4.2.6), which few clients do.
+    `session` is one that an earlier probe has `Seen`, offered for resumption. `preface` is said before TLS begins.
     """
 
     minimum: str = "TLSv1.2"
@@ -39,11 +40,17 @@ class Probe:
     credential: Credential | None = None
     request: bytes = b""
     post_handshake: bool = False
+    session: bytes | None = field(default=None, repr=False)
+    preface: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How far a probe came. `reason` is the library's word for a failed handshake, `answer` what came for the request."""
+    """How far a probe came. `reason` is the library's word for a failed handshake, `answer` what came for the request.
+
+    `session` is the session that it left behind (a secret, as good as the identity until it ends), and `resumed`
+    says whether the one that was offered was taken.
+    """
 
     recording: Recording
     secrets: bytes = field(repr=False)
@@ -51,6 +58,8 @@ class Seen:
     ending: Ending
     reason: str
     answer: bytes = field(repr=False)
+    session: bytes | None = field(default=None, repr=False)
+    resumed: bool = False
 
 
 def probe(address: tuple[str, int], what: Probe, *, timeout: float = 10.0, listen: float = 1.0) -> Seen:
@@ -62,10 +71,27 @@ def probe(address: tuple[str, int], what: Probe, *, timeout: float = 10.0, liste
     sock = socket.create_connection(address, timeout)
     recording = Recording("client")
     secrets: list[bytes] = []
+    with contextlib.suppress(OSError):
+        sock.sendall(what.preface)  # a peer that has gone already is met again, and told, by the handshake
     with RecordedSocket.around(sock, recording) as recorded:
-        talk = _Talk(recorded, _connection(what, secrets), timeout)
+        connection = _connection(what, secrets)
+        talk = _Talk(recorded, connection, timeout)
         talk.run(what.request, listen)
-    return Seen(recording, b"\n".join(secrets), talk.complete, talk.ending, talk.reason, bytes(talk.answer))
+        return Seen(
+            recording,
+            b"\n".join(secrets),
+            talk.complete,
+            talk.ending,
+            talk.reason,
+            bytes(talk.answer),
+            _session(connection) if talk.complete else None,
+            bool(library.lib.SSL_session_reused(connection._ssl)),
+        )
+
+
+def _session(connection: SSL.Connection) -> bytes | None:
+    session = library.lib.SSL_get_session(connection._ssl)
+    return library.session_der(session) if session != library.NULL else None
 
 
 def _connection(what: Probe, secrets: list[bytes]) -> SSL.Connection:
@@ -86,8 +112,11 @@ def _connection(what: Probe, secrets: list[bytes]) -> SSL.Connection:
     connection = SSL.Connection(context)
     if what.server_name and not is_ip(what.server_name):
         with contextlib.suppress(ValueError, UnicodeError):
-            connection.set_tlsext_host_name(what.server_name.encode("idna"))
+            # RFC 6066 §3: the name stands without a trailing dot; Go's servers refuse one.
+            connection.set_tlsext_host_name(what.server_name.rstrip(".").encode("idna"))
     connection.set_connect_state()
+    if what.session is not None and (session := library.session_from(what.session)) is not None:
+        library.lib.SSL_set_session(connection._ssl, session)
     return connection
 
 

@@ -1,4 +1,4 @@
-// A mutual-TLS server of Go, as its documentation shows it: main DIR [optional|none] says "serving PORT".
+// A mutual-TLS server of Go, as its documentation shows it: main DIR [CLIENTS [VERSION [STATUS]]] says "serving PORT".
 // A client of Go too: main call URL CA DIR prints the body or the error; "-" for no CA, and for no identity.
 
 package main
@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 )
 
 func call(url, trust, dir string) {
@@ -45,7 +46,12 @@ func main() {
 		call(os.Args[2], os.Args[3], os.Args[4])
 		return
 	}
-	dir := os.Args[1]
+	given := append(append([]string{}, os.Args[1:]...), make([]string, 4)...)
+	dir, clients, version := given[0], given[1], given[2]
+	status, err := strconv.Atoi(given[3])
+	if err != nil {
+		status = http.StatusOK
+	}
 	pool := x509.NewCertPool()
 	pem, _ := os.ReadFile(dir + "/ca.pem")
 	pool.AppendCertsFromPEM(pem)
@@ -53,16 +59,26 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	conf := &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
-	if len(os.Args) > 2 && os.Args[2] == "optional" {
-		conf.ClientAuth = tls.VerifyClientCertIfGiven
+	auth := map[string]tls.ClientAuthType{
+		"":         tls.RequireAndVerifyClientCert,
+		"required": tls.RequireAndVerifyClientCert,
+		"optional": tls.VerifyClientCertIfGiven,
+		"none":     tls.NoClientCert,
+		"any":      tls.RequireAnyClientCert,
 	}
-	if len(os.Args) > 2 && os.Args[2] == "none" {
-		conf.ClientAuth = tls.NoClientCert
+	conf := &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: auth[clients]}
+	switch version {
+	case "TLSv1.2":
+		conf.MaxVersion = tls.VersionTLS12
+	case "TLSv1.3":
+		conf.MinVersion = tls.VersionTLS13
 	}
 	l, _ := net.Listen("tcp", "127.0.0.1:0")
 	fmt.Printf("serving %d\n", l.Addr().(*net.TCPAddr).Port)
-	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(status)
+		io.WriteString(w, "ok")
+	})
 	s := &http.Server{TLSConfig: conf}
 	s.ServeTLS(l, "", "")
 }
