@@ -37,6 +37,13 @@ def _mismatch(case: Case, hostname: str) -> Finding:
     remedy = f"call the server by a name of its certificate, or issue one that has {called} too"
     if is_ip(hostname):
         as_dns = hostname in names.dns
+        evidence = {
+            "expected": f"IP address {called}",
+            "presented": [
+                *(f"DNS name {printable(one)}" for one in names.dns),
+                *(f"IP address {one}" for one in names.ip),
+            ],
+        }
         why = " (it has the address as a DNS name, which does not count)" if as_dns else ""
         return found(
             "address_not_in_certificate",

@@ -17,6 +17,9 @@ _BLAME = {
     "network": "the network between must change",
     "config": "the configuration must change",
 }
+_UNTOLD = frozenset(
+    {"closed_silently", "refused_at_http", "refused_unspecific"}
+)  # how it was refused, and no cause
 _SIDES = {"client": "the client", "server": "the server", "network": "the network", "config": "configuration"}
 
 
@@ -33,7 +36,8 @@ def _verdict(report: Report) -> str:
     if errors:
         title = CODES[errors[0].code].title if errors[0].code in CODES else errors[0].code
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        return f"{report.target}: broken: {title}{more}; {_BLAME[errors[0].blame]}"
+        whose = "why is known on the server only" if errors[0].code in _UNTOLD else _BLAME[errors[0].blame]
+        return f"{report.target}: broken: {title}{more}; {whose}"
     if report.verdict == "undecided":
         return f"{report.target}: undecided: no error from here, and programs differ on what is below"
     return f"{report.target}: {report.verdict}"
@@ -41,7 +45,9 @@ def _verdict(report: Report) -> str:
 
 def _finding(number: int, finding: Finding, width: int) -> Iterator[str]:
     head = f"{number}. {finding.severity}: {finding.code}"
-    if finding.severity != "info":
+    if finding.severity != "info" and finding.code in _UNTOLD:
+        head += " (whose fault it is cannot be told from here)"
+    elif finding.severity != "info":
         head += f" (to be changed: {_SIDES[finding.blame]})"
     yield head
     yield from _wrapped("", finding.summary, width)
@@ -67,5 +73,6 @@ def _wrapped(label: str, text: str, width: int) -> list[str]:
 
 def _told(value: object) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value)
+        items = [str(item) for item in value]
+        return ("; " if any(", " in item for item in items) else ", ").join(items)
     return str(value)

@@ -64,7 +64,12 @@ def telling(observed: Observed) -> Attempt | None:
 def _of_nobody(observed: Observed, asked: bool, *, untried: bool) -> Iterator[Finding]:
     seen = observed.anonymous
     if asked and untried and not seen.let_in:
-        yield replace(_required(seen), severity="info")
+        yield replace(
+            _required(seen),
+            severity="info",
+            summary="the server requires a client certificate; the identity could not be tried, since its files do not load",
+            remedy="mend the files first, and examine again",
+        )
     elif asked and not seen.let_in:
         yield _required(seen)
     elif seen.let_in and asked and seen.status in (401, 403):
@@ -198,12 +203,14 @@ def _of_known(
     if not asked:
         yield from _unasked_refusal(observed, seen)
         return
-    told = [one for one in offline if one.severity == "error" and explains_refusal(one)]
+    told = [one for one in offline if one.severity == "error" and explains_refusal(one, server is not None)]
     if not told and (doubt := confirmed(seen, offline)) is not None:
         yield doubt
         told = [doubt]
     if told:
-        yield _refusal(seen, "info", told[0].code)  # the files say why; this is only how it was said
+        # A certificate that was shown was not withheld: see weighing.
+        because = "unknown_authority" if told[0].code == "issuer_not_accepted" else told[0].code
+        yield _refusal(seen, "info", because)  # the files say why; this is only how it was said
         return
     yield from unexplained(seen, server)
 
@@ -221,5 +228,9 @@ def _refusal(seen: Attempt, severity: str, because: str) -> Finding:
         "client",
         f"the server {how}, in step {int(seen.alert_step or Step.SERVER_CHECKS)}",
         f"see {because}",
-        {"alert": seen.alert, "http_status": seen.status, "ending": seen.ending},
+        {
+            "alert": seen.alert,
+            "http_status": seen.status,
+            "ending": seen.ending if seen.ending != "open" else None,
+        },
     )

@@ -51,8 +51,10 @@ def rules_broken(certificate: x509.Certificate, *, last: bool) -> Iterator[str]:
     if certificate.version is x509.Version.v3:
         # OpenSSL asks for it of every certificate but the last of the path (RFC 5280 §4.2.1.1).
         aki = _extension(extensions, x509.AuthorityKeyIdentifier)
-        if not last and (aki is None or aki.value.key_identifier is None):
+        if not last and aki is None:
             yield "it has no authority key identifier (§4.2.1.1)"
+        elif not last and aki is not None and aki.value.key_identifier is None:
+            yield "its authority key identifier names no key (§4.2.1.1)"
         if authority and x509.SubjectKeyIdentifier.oid not in present:
             yield "it is a CA without a subject key identifier (§4.2.1.2)"
     if authority and constraints is not None and not constraints.critical:

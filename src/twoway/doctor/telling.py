@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from cryptography import x509
 
 from twoway.credential import describe, display_name
@@ -30,3 +32,12 @@ def shown(seen: Attempt) -> list[str]:
         except Exception:  # noqa: BLE001 - whatever the parser raises means the same here
             told.append("a certificate that cannot be read")
     return told
+
+
+def issuers_shown(seen: Attempt) -> list[bytes]:
+    """The issuers' names (DER) of the chain that went over the wire."""
+    names = []
+    for der in seen.facts.chains.get("client", ()):
+        with contextlib.suppress(Exception):  # as above
+            names.append(x509.load_der_x509_certificate(der).issuer.public_bytes())
+    return names

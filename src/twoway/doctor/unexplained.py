@@ -9,7 +9,7 @@ from twoway.doctor.codes import CODES, found
 from twoway.doctor.finding import Blame, Finding
 from twoway.doctor.material import Material
 from twoway.doctor.observing import Attempt
-from twoway.doctor.telling import accepted_names, shown
+from twoway.doctor.telling import accepted_names, issuers_shown, shown
 from twoway.tls.alerts import meanings_of
 
 ON_THE_SERVER = (
@@ -74,13 +74,32 @@ _CONFIRMED: dict[str, tuple[str | None, ...]] = {
     "not_strict": ("certificate_unknown", "bad_certificate", "unsupported_certificate"),
 }
 
+_OF_ITS_TRUST = frozenset(
+    {
+        "anchor_expired",
+        "anchor_not_authority",
+        "anchor_not_yet_valid",
+        "no_anchors",
+        "own_leaf_in_trust",
+        "rekeyed_authority",
+        "unknown_authority",
+        "wrong_authority_in_trust",
+    }
+)
 _OF_EITHER = ("not_strict", "rekeyed_authority")  # an anchor's fault is the judge's, and refuses all the same
 
 
-def explains_refusal(one: Finding) -> bool:
-    """Whether a fault of the files can be why the server refuses the client: one of what the client presents."""
+def explains_refusal(one: Finding, sees_server: bool = False) -> bool:
+    """Whether a fault of the files can be why the server refuses the client.
+
+    That is one of what the client presents and, where the server's files are seen, one of whom it trusts.
+    """
     row = CODES.get(one.code)
-    return one.blame in ("client", "config") and (row is None or row.blame not in ("judge", "server"))
+    if one.blame in ("client", "config"):
+        return row is None or row.blame not in ("judge", "server")
+    return (
+        sees_server and one.blame == "server" and (one.code in _OF_ITS_TRUST or one.code.startswith("crl_"))
+    )
 
 
 def confirmed(seen: Attempt, offline: list[Finding]) -> Finding | None:
@@ -103,6 +122,8 @@ def unexplained(seen: Attempt, server: Material | None) -> Iterator[Finding]:
     code, meaning, also = _BEHIND.get(seen.alert, ("refused_unspecific", meanings_of(seen.alert)[0], ()))
     if server is not None and server.anchors is not None:
         code, meaning, also = _by_elimination(code, meaning, also, server)
+    elif code == "unknown_authority" and _named(seen):
+        code, meaning, also = _NAMESAKE
     blame: Blame = (
         "client" if code in ("unknown_authority", "certificate_revoked", "key_mismatch") else "server"
     )
@@ -116,6 +137,23 @@ def unexplained(seen: Attempt, server: Material | None) -> Iterator[Finding]:
         also=also,
         likelihood=0.5,
     )
+
+
+# The server names this very authority as accepted, and finds no way to it.
+_NAMESAKE = (
+    "rekeyed_authority",
+    "it accepts an authority of this name, so it likely has an older or newer one of the same name with another key",
+    ("crl_missing", "unknown_authority", "missing_intermediate"),
+)
+
+
+def _named(seen: Attempt) -> bool:
+    """Whether the server's request names an authority of the chain that was shown."""
+    request = seen.facts.request
+    if request is None:
+        return False
+    names = set(request.authorities)
+    return any(issuer in names for issuer in issuers_shown(seen))
 
 
 def _by_elimination(
@@ -166,17 +204,28 @@ def _silent(seen: Attempt, server: Material | None) -> Finding:
             "refused_at_http",
             "error",
             "client",
-            f"TLS succeeds, and the server answers HTTP {seen.status} for the certificate",
+            f"TLS succeeds, and the server answers HTTP {seen.status} for the certificate{_although(seen)}",
             f"the server's error log has the exact reason (nginx: 'client SSL certificate verify error'); {where}",
             {"http_status": seen.status, "accepted": accepted_names(seen), "presented": shown(seen)},
-            also=("unknown_authority", "certificate_revoked", "crl_missing", "missing_intermediate", *more),
+            also=(*_possible(seen), *more),
         )
     return found(
         "closed_silently",
         "error",
         "client",
-        "the server finishes the handshake and closes without a word: Node and others refuse a certificate so",
+        "the server finishes the handshake and closes without a word: Node and others refuse a certificate so"
+        + _although(seen),
         where,
         {"ending": seen.ending, "accepted": accepted_names(seen), "presented": shown(seen)},
-        also=("unknown_authority", "certificate_expired", "wrong_purpose", "middlebox", *more),
+        also=(*_possible(seen), "middlebox", *more),
     )
+
+
+def _although(seen: Attempt) -> str:
+    return ", although it accepts an authority of that name" if _named(seen) else ""
+
+
+def _possible(seen: Attempt) -> tuple[str, ...]:
+    if _named(seen):
+        return "rekeyed_authority", "certificate_revoked", "crl_missing", "crl_stale"
+    return "unknown_authority", "certificate_revoked", "crl_missing", "missing_intermediate"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Faults of files stay faults: what was probed with was mended on the way.
 _OF_CHAINS = frozenset(row[0] for row in codes_of_chains.ROWS)
 _STRANGER = frozenset({"unknown_authority", "wrong_authority_in_trust", "self_signed", "rekeyed_authority"})
+_WRONG_TRUST = frozenset({"wrong_authority_in_trust", "rekeyed_authority"})
 _RENEWED = frozenset(
     {"certificate_expired", "intermediate_expired", "unknown_authority", "rekeyed_authority"}
 )
@@ -49,6 +50,9 @@ def weighed(observed: Observed, live: list[Finding], offline: list[Finding]) -> 
         ]
     explained = {one.code for one in live if one.severity == "error"}
     kept = [one for one in kept if one.severity != "warning" or one.code not in explained]
+    if any(one.code in _WRONG_TRUST and one.blame == "server" and one.severity == "error" for one in kept):
+        # Both say that the two do not fit, and the files say whose it is.
+        kept = [one for one in kept if one.code != "unknown_authority" or one.blame != "client"]
     codes = {one.code for one in kept if one.severity == "error"}
     return kept + [one for one in live if one.code not in codes or one.severity != "error"]
 
@@ -89,7 +93,8 @@ def _weighed(one: Finding, *, let_in: bool, shown_and_refused: bool) -> Finding:
         return replace(one, severity="error", likelihood=0.96)
     if shown_and_refused and one.code == "issuer_not_accepted":
         # It was shown all the same, so it was not withheld: it was not believed.
+        summary = one.summary.partition(": a client that follows this")[0]
         return found(
-            "unknown_authority", one.severity, one.blame, one.summary, one.remedy, one.evidence, also=_OTHERS
+            "unknown_authority", one.severity, one.blame, summary, one.remedy, one.evidence, also=_OTHERS
         )
     return one
