@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import judge
 from tests.doctor.catalogue import H, Setup
 from tests.doctor.servers import Speaking, listening, server_context
 from tests.doctor.wider_details import server_of
@@ -195,6 +198,49 @@ def test_a_certificate_asked_for_after_the_request_is_told(tmp_path: Path):
             tls.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 
     assert first(examined(speak, tmp_path)) == ("error", "post_handshake_authentication")
+
+
+@pytest.mark.judge
+def test_a_renegotiation_for_a_certificate_is_told(tmp_path: Path):
+    """Apache asks so for single paths in TLS 1.2; here openssl s_server does, once it has read the request."""
+    setup = H.setup().write(tmp_path / "live")
+    own = setup.place / "server"
+    command = [
+        judge("openssl"),
+        "s_server",
+        "-accept",
+        "127.0.0.1:0",
+        "-tls1_2",
+        "-CAfile",
+        str(own / "ca.pem"),
+    ]
+    for flag, file in (("-cert", "cert.pem"), ("-cert_chain", "cert.pem"), ("-key", "key.pem")):
+        command += [flag, str(own / file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        keyboard, screen = server.stdin, server.stdout
+
+        def told(line: bytes) -> bool:
+            return next((True for one in iter(screen.readline, b"") if one.startswith(line)), False)
+
+        def type_along() -> None:
+            while told(b"Connection: close"):
+                keyboard.write(b"R\n")
+                keyboard.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        port = next(
+            int(one.rpartition(b":")[2]) for one in iter(screen.readline, b"") if one.startswith(b"ACCEPT")
+        )
+        typist = threading.Thread(target=type_along)
+        typist.start()
+        try:
+            client = load("client", setup.place / "client", hostname="localhost")
+            report = examine_server(Target("127.0.0.1", port, "localhost", timeout=5), client)
+        finally:
+            server.terminate()
+            typist.join(10)
+    assert first(report) == ("error", "post_handshake_authentication")
 
 
 def test_a_fault_of_the_clock_is_told_with_both_sides_files_too(tmp_path: Path):

@@ -54,12 +54,22 @@ class Attempt:
 
     @property
     def asked(self) -> bool:
-        return self.facts.request is not None
+        """Whether the server asked for a certificate in the handshake."""
+        asked, finished = self._place("certificate_request"), self._place("finished")
+        return asked is not None and (finished is None or asked < finished)
 
     @property
-    def asks_anew(self) -> bool:
-        """Whether the server wants to negotiate again once it has read the request (TLS 1.2, RFC 5246 §7.4.1.1)."""
-        return ("server", "hello_request") in self.facts.places
+    def asked_later(self) -> bool:
+        """Whether it asked only after the handshake, or wanted to negotiate anew for it, once it had read the request.
+
+        RFC 8446 §4.6.2, RFC 5246 §7.4.1.1.
+        """
+        if self.asked:
+            return False
+        return self.facts.request is not None or self._place("hello_request") is not None
+
+    def _place(self, name: str) -> int | None:
+        return self.facts.place("server", name)
 
     @property
     def answered(self) -> bool:

@@ -42,10 +42,9 @@ class Observed:
 
     @property
     def asks_later(self) -> bool:
-        """Whether the server asks for the certificate only after the handshake (RFC 8446 §4.6.2, RFC 5246 §7.4.1.1)."""
-        if self.later is not None and self.later.asked:
-            return True
-        return self.asking is None and any(one.asks_anew for one in self.all)
+        """Whether the server asks for the certificate only after the handshake."""
+        tried = (*self.all, *((self.later,) if self.later is not None else ()))
+        return self.asking is None and any(one.asked_later for one in tried)
 
     @property
     def session(self) -> bytes | None:
