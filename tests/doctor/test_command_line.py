@@ -44,7 +44,7 @@ def test_a_broken_pair_says_first_what_is_wrong_and_whose_it_is(
         "doctor", "--files", "--identity", client, "--server-identity", server, "--server-name", "x.example"
     )
     lines = done.stdout.splitlines()
-    assert lines[0].endswith("broken: the certificate is for another name; the server's files must change")
+    assert lines[0].endswith("broken: the certificate is for another name; the server's side must change")
     assert lines[2] == "1. error: hostname_mismatch (to be changed: the server)"
     assert "   expected    x.example" in lines
     assert f"   presented   {HOST}" in lines

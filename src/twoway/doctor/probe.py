@@ -43,8 +43,9 @@ class Observed:
     @property
     def asks_later(self) -> bool:
         """Whether the server asks for the certificate only after the handshake."""
-        tried = (*self.all, *((self.later,) if self.later is not None else ()))
-        return self.asking is None and any(one.asked_later for one in tried)
+        if self.later is not None and self.later.asked_later:
+            return True  # what it does in TLS 1.2, where it may ask at once, helps nobody who speaks 1.3
+        return self.asking is None and any(one.asked_later for one in self.all)
 
     @property
     def session(self) -> bytes | None:

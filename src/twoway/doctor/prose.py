@@ -12,9 +12,9 @@ from twoway.doctor.finding import Finding, Report
 WIDTH = 80
 _LABEL = 11
 _BLAME = {
-    "client": "the client's files must change",
-    "server": "the server's files must change",
-    "network": "the network between must change",
+    "client": "the client's side must change",
+    "server": "the server's side must change",
+    "network": "look at the way there",
     "config": "the configuration must change",
 }
 _UNTOLD = frozenset(

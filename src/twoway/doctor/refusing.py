@@ -159,7 +159,7 @@ def _never_asked(observed: Observed, severity: str) -> Finding:
         "CERT_REQUIRED; Node: requestCert and rejectUnauthorized)",
         {
             "expected": "a CertificateRequest",
-            "presented": "none, in " + " and ".join(a.offered for a in observed.all),
+            "presented": "none, in " + ", ".join(dict.fromkeys(one.offered for one in observed.all)),
         },
         also=("wrong_virtual_host", "post_handshake_authentication", "middlebox"),
     )

@@ -37,8 +37,9 @@ def weighed(observed: Observed, live: list[Finding], offline: list[Finding]) -> 
         kept = [one for one in kept if one.code != "unknown_authority" or one.blame != "client"]
         live = [one for one in live if one.code != "unknown_authority"]
     if any(one.code == "middlebox" and one.severity == "error" for one in live):
-        # Whoever answers is not the server: what is wrong with its certificate follows from that.
+        # Whoever answers is not the server: what is wrong with its certificate, and that it does not ask, follows.
         kept = [_followed(one) if one.blame != "client" or one.code in _STRANGER else one for one in kept]
+        live = [_followed(one) if one.code == "never_asked" else one for one in live]
     kept, live = _not_reloaded(kept, live)
     if any(one.code == "cipher_mismatch" for one in live):
         # In TLS 1.2 a server whose key may not sign has no cipher suite left (RFC 5246 §7.4.2).
@@ -58,7 +59,8 @@ def weighed(observed: Observed, live: list[Finding], offline: list[Finding]) -> 
 
 
 def _followed(one: Finding) -> Finding:
-    return replace(one, likelihood=one.likelihood * 0.5)
+    """An error that another one brings about."""
+    return replace(one, severity="warning") if one.severity == "error" else one
 
 
 def _not_reloaded(kept: list[Finding], live: list[Finding]) -> tuple[list[Finding], list[Finding]]:
