@@ -36,6 +36,18 @@ async def never_starts(scope, receive, send):
         await receive()
         await send({"type": "lifespan.startup.failed", "message": traceback.format_exc()})
 
+async def waits(scope, receive, send):
+    if scope["type"] == "http":
+        open("begun", "w").close()
+        await asyncio.sleep(60)
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    try:
+        await receive()
+    except asyncio.CancelledError:  # as Starlette does it
+        await send({"type": "lifespan.shutdown.failed", "message": traceback.format_exc()})
+        raise
+
 not_an_app = 5
 """
 

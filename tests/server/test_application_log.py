@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.server.conftest import Ledger, context_of, fetch, until
+from tests.server.conftest import Ledger, context_of, fetch, until, wrap
 from tests.server.programs import program
 from tests.tls.conftest import Pki
 from twoway.server import Journal
@@ -50,3 +51,19 @@ def test_who_has_configured_logging_is_left_alone(caplog: pytest.LogCaptureFixtu
 
 def _handlers() -> list[logging.Handler]:
     return logging.getLogger("uvicorn.error").handlers
+
+
+def test_a_server_that_is_told_to_end_at_once_leaves_no_traceback(pki: Pki, tmp_path: Path):
+    pki.server.save(tmp_path / "api")
+    with (
+        program(tmp_path, app="shop:waits") as running,
+        wrap(running.port, context_of(pki)) as busy,
+    ):
+        busy.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: (tmp_path / "begun").exists())
+        for _ in range(2):
+            running.process.send_signal(signal.SIGTERM)
+            until(lambda: running.events("draining"))
+        running.process.wait(15)
+        assert running.log.read_text().count("Traceback") == 0
+        assert running.log.read_text().count("CancelledError") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import traceback
@@ -10,7 +11,8 @@ from collections.abc import Iterator
 from twoway.server.journal import Journal
 
 _LIBRARY = "uvicorn.error"
-MAX_FRAMES = 40
+MAX_FRAMES = 12  # the last ones: those above are the library's and ours
+_CANCELLED = "CancelledError\n"
 
 
 class _Events(logging.Handler):
@@ -20,6 +22,8 @@ class _Events(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, asyncio.CancelledError) or record.getMessage().endswith(_CANCELLED):
+            return  # that is how the last of a server that was told to end at once goes
         if error is not None:
             told = traceback.format_exception(error, limit=-MAX_FRAMES)
             self._journal.failed(f"{type(error).__name__}: {error}", "".join(told))

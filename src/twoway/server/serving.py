@@ -157,13 +157,12 @@ def _run(
     recorder: Recorder | None = None,
 ) -> None:
     async def story() -> None:
-        with told_in(journal):
-            await Server(application, options, live, sock, journal, ready, recorder).serve()
+        await Server(application, options, live, sock, journal, ready, recorder).serve()
 
     # What was loaded until now stays for good: the collector need not walk it again under load.
     gc.collect()
     gc.freeze()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with told_in(journal), asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(story())
 
 
