@@ -159,3 +159,17 @@ def test_resumption_can_be_switched_off(pki: Pki):
         pair = Pair(pki, version, ticket_seconds=0)
         pair.meet()
         assert not pair.meet().server.resumed
+
+
+def test_a_session_is_resumed_after_a_retry_request_too(pki: Pki):
+    """The hello comes twice then, and the name that counts is the one in the second (RFC 8446 §4.1.4)."""
+    serving = ServerContext(ServerSettings(pki.server, groups="P-256"))
+    calling = ClientContext(ClientSettings(pki.client, groups="X25519:P-256"))
+    first = shake(Session(calling, server_name="api.acme.example"), Session(serving))
+    assert first.client.group == "secp256r1"
+    again = shake(
+        Session(calling, server_name="api.acme.example", ticket=first.client.ticket()), Session(serving)
+    )
+    assert again.client_error is None
+    assert again.server.resumed
+    assert again.server.peer is not None

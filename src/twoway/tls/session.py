@@ -184,8 +184,8 @@ class Session:
         self._verified = context.decide(verified, path)
 
     def asked_name(self) -> str | None:
-        """The server name in the ClientHello, from its bytes: in TLS 1.2 OpenSSL gives a resumed session's."""
-        name = server_name_of(self._hello)
+        """The server name in the ClientHello, from its first bytes: in TLS 1.2 OpenSSL gives a resumed session's."""
+        name = self.asked_so_far() if self.hello_seen else server_name_of(self._hello)
         return name if isinstance(name, str) else None
 
     def asked_so_far(self) -> str | None:
