@@ -150,3 +150,18 @@ def test_a_list_that_is_about_to_end_is_told_ahead(pki: Pki, backend: Backend):
         assert "everybody whom it is about is refused" in told["sentence"]
         gateway._upkeep.turn(now + 2 * 86400)
         assert "ended 24.0 hours ago" in ledger.named("crl-stale")[0]["sentence"]
+
+
+def test_a_reload_that_is_asked_for_fetches_too(pki: Pki, backend: Backend, tmp_path: Path):
+    """Whoever asks may know of a revocation: the lists are due again, though not more often than every 15 s."""
+    responder = Responder(issuing=der(pki.issuing.crl()), root=der(pki.root.crl()))
+    with responding(responder):
+        options = {**lists(responder, tmp_path / "cache"), "identity": identity(pki, tmp_path)}
+        with running(gateway_of(pki, backend, **options)) as gateway:
+            (source, _) = gateway.frontends[0].material.checks[0].sources
+            checked = source.cache.path.stat().st_mtime
+            assert source.due() > checked + 3000
+            gateway.request_reload()
+            assert 13 < source.due() - checked <= 15
+            gateway._upkeep.turn(checked + 16)
+            assert len(responder.asked) == 4

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from tests.gateway.conftest import Backend, Ledger, Pki, ask, context_of, gateway_of, running, until, wrap
 from tests.gateway.test_over_time import save
 from tests.gateway.test_passing import refused
+from tests.revocation.responder import Responder, responding
 from twoway.gateway.file import BadGatewayFile, parse
 from twoway.gateway.options import ListenerOptions
 from twoway.tls import client_context
@@ -256,3 +257,19 @@ limits.idle_seconds = 60
         parse(text.encode(), where="gateway.toml")
     assert caught.value.where == f"gateway.toml{place}"
     assert problem in str(caught.value)
+
+
+def test_names_that_ask_alike_ask_once(pki: Pki, backend: Backend, two: ListenerOptions, tmp_path: Path):
+    """A list at one address is fetched once for all names of a listener, and told once."""
+    from tests.gateway.test_lists_by_address import der
+
+    with responding(Responder(issuing=der(pki.issuing.crl()), root=der(pki.root.crl()))) as responder:
+        urls = tuple(f"{responder.url}/{one}" for one in ("issuing", "root"))
+        more: dict[str, Any] = {"crl": urls, "crl_cache": tmp_path / "cache", "ocsp": "soft"}
+        names = tuple((name, dataclasses.replace(one, **more)) for name, one in two.names)
+        with serving(pki, backend, dataclasses.replace(two, names=names, **more)) as gateway:
+            status = gateway.frontends[0].status()
+        assert [request.path for request in responder.asked] == ["/issuing", "/root"]
+    assert [row["url"] for row in status["crl_fetches"]] == list(urls)
+    assert len(status["crls"]) == 2
+    assert len(status["ocsp"]) == 1

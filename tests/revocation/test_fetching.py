@@ -303,16 +303,32 @@ def test_a_list_whose_issuer_is_not_known_yet_does_not_replace_the_last_good_one
 def test_what_is_not_taken_is_told(crl: object, reason: str):
     data = crl().public_bytes(Encoding.DER)  # type: ignore[operator]
     with pytest.raises(ListRejected, match=reason):
-        taken(data, "there", ISSUING.crl(), (), NOW)
+        taken(data, "there", (ISSUING.crl(),), (), NOW)
 
 
 def test_what_is_taken_says_whether_its_issuer_signed_it():
     data = ISSUING.crl().public_bytes(Encoding.DER)
-    assert taken(data, "there", None, (ISSUING.certificate,), NOW)[1] is True
-    assert taken(data, "there", None, (ROOT.certificate,), NOW)[1] is False
+    assert taken(data, "there", (), (ISSUING.certificate,), NOW)[1] is True
+    assert taken(data, "there", (), (ROOT.certificate,), NOW)[1] is False
     other = ROOT.below("Issuing").certificate
     with pytest.raises(ListRejected, match="has not signed it"):
-        taken(data, "there", None, (other,), NOW)
+        taken(data, "there", (), (other,), NOW)
+
+
+def test_an_address_may_serve_several_lists_in_pem():
+    """As `twoway ca crl` writes them; each is judged, and all of them have to be in order."""
+    both = b"".join(one.public_bytes(Encoding.PEM) for one in (ISSUING.crl(), ROOT.crl()))
+    crls, verified = taken(both, "there", (), (ISSUING.certificate, ROOT.certificate), NOW)
+    assert ([one.issuer for one in crls], verified) == (
+        [ISSUING.certificate.subject, ROOT.certificate.subject],
+        True,
+    )
+    assert taken(both, "there", (), (ROOT.certificate,), NOW)[1] is False
+    stale = both + ROOT.crl(days=-0.5).public_bytes(Encoding.PEM)
+    with pytest.raises(ListRejected, match="was to be replaced"):
+        taken(stale, "there", (), (), NOW)
+    with pytest.raises(ListRejected, match="it has 17 lists, more than 16"):
+        taken(ROOT.crl().public_bytes(Encoding.PEM) * 17, "there", (), (), NOW)
 
 
 @given(st.binary(max_size=300), st.integers(0, 2000), st.integers(0, 255))
@@ -321,4 +337,4 @@ def test_any_bytes_are_a_list_or_a_typed_error(data: bytes, at: int, value: int)
     mutated[at % len(mutated)] = value
     for one in (data, bytes(mutated), b"-----BEGIN X509 CRL-----\n" + data):
         with contextlib.suppress(TwowayError):
-            taken(one, "there", None, (ISSUING.certificate,), NOW + dt.timedelta(hours=1))
+            taken(one, "there", (), (ISSUING.certificate,), NOW + dt.timedelta(hours=1))

@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,42 @@ from twoway.tls import ClientSettings, ServerSettings
 from twoway.trust import Trust
 
 
-class Checks:
-    """The sources of one set of settings. What it loads last is remembered, for those who look on."""
+@dataclass
+class Shared:
+    """What several settings of one listener have in common when they ask alike."""
 
-    def __init__(self, options: ListenerOptions) -> None:
+    sources: dict[Path, ListSource] = field(default_factory=dict)
+    inquiries: dict[object, Inquiry] = field(default_factory=dict)
+
+
+class Checks:
+    """The sources of one set of settings. What it loads last is remembered, for those who look on.
+
+    `shared` has what the other settings of the listener fetch and ask: asking alike, they remember in common.
+    """
+
+    def __init__(self, options: ListenerOptions, shared: Shared) -> None:
         self.options = options
-        self.sources = [ListSource(cache.url, cache, jitter=random.random) for cache in options.list_caches()]
+        self.sources = [
+            shared.sources.setdefault(cache.path, ListSource(cache.url, cache, jitter=random.random))
+            for cache in options.list_caches()
+        ]
         self.told: Callable[[BaseException], None] = lambda _: None
-        self.inquiry: Inquiry | None = None
-        if options.ocsp != "off":
-            self.inquiry = Inquiry(
+        self.inquiry = self._inquiry(shared.inquiries)
+        self.stapler: Stapler | None = None
+        if options.staple or options.ocsp_response is not None:
+            file = Path(options.ocsp_response) if options.ocsp_response is not None else None
+            self.stapler = Stapler(file=file, url=options.ocsp_url, jitter=random.random)
+        self.trust: Trust | None = None
+        self.credential: Credential | None = None
+
+    def _inquiry(self, shared: dict[object, Inquiry]) -> Inquiry | None:
+        options = self.options
+        if options.ocsp == "off":
+            return None
+        alike = (options.ocsp, options.revocation_depth, options.ocsp_url)
+        if alike not in shared:
+            shared[alike] = Inquiry(
                 options.ocsp,
                 depth=options.revocation_depth,
                 url=options.ocsp_url,
@@ -39,12 +66,7 @@ class Checks:
                 seconds=options.ocsp_seconds,
                 told=lambda fault: self.told(fault),
             )
-        self.stapler: Stapler | None = None
-        if options.staple or options.ocsp_response is not None:
-            file = Path(options.ocsp_response) if options.ocsp_response is not None else None
-            self.stapler = Stapler(file=file, url=options.ocsp_url, jitter=random.random)
-        self.trust: Trust | None = None
-        self.credential: Credential | None = None
+        return shared[alike]
 
     def prepare(self, *, now: float | None = None) -> None:
         """Fetch the lists that are not there yet, before anything is served; raises ListUnavailable.
@@ -114,9 +136,11 @@ class Checks:
                 "last_error": self.stapler.last_error,
             }
 
-    def fetches(self) -> Iterator[dict[str, Any]]:
+    def fetches(self, *, without: Container[object] = ()) -> Iterator[dict[str, Any]]:
         """The addresses that lists are fetched from, and how that goes."""
         for source in self.sources:
+            if source in without:
+                continue
             yield {
                 "url": str(source.url),
                 "due_in_seconds": round(source.due() - time.time(), 1),

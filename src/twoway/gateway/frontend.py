@@ -326,10 +326,7 @@ class Frontend:
                 for one in self.backend.targets
             ],
             "certificates": self._certificates(),
-            "crls": [told for one in self.material.checks for told in one.lists()],
-            "ocsp": [told for one in self.material.checks for told in one.answers()],
-            "staples": [told for one in self.material.checks for told in one.staples()],
-            "crl_fetches": [told for one in self.material.checks for told in one.fetches()],
+            **self.material.revocation(),
             **self.tally.as_dict(),
         }
 

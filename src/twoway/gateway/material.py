@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
-from twoway.gateway.checks import Checks
+from twoway.gateway.checks import Checks, Shared
 from twoway.gateway.options import ListenerOptions
 from twoway.tls import ClientSettings, LiveClient, LiveServer, ServerSettings
 from twoway.tls.recorder import Recorder
@@ -20,7 +21,8 @@ class Material:
 
     def __init__(self, options: ListenerOptions) -> None:
         self._options = options
-        self.checks = [Checks(one) for one in (options, *(inner for _, inner in options.names))]
+        shared = Shared()
+        self.checks = [Checks(one, shared) for one in (options, *(inner for _, inner in options.names))]
         for one in self.checks:
             one.prepare()
         self.recorder = Recorder(Path(options.record)) if options.record is not None else None
@@ -39,6 +41,22 @@ class Material:
             return self.server.current.number
         assert self.client is not None
         return self.client.current.generation
+
+    def revocation(self) -> dict[str, list[dict[str, Any]]]:
+        """What is known of lists, answers and staples, each told once, ready for JSON."""
+        told: dict[str, list[dict[str, Any]]] = {"crls": [], "ocsp": [], "staples": [], "crl_fetches": []}
+        seen: set[object] = set()
+        for one in self.checks:
+            found = {
+                "crls": one.lists(),
+                "ocsp": one.answers() if one.inquiry not in seen else (),
+                "staples": one.staples(),
+                "crl_fetches": one.fetches(without=seen),
+            }
+            for key, rows in found.items():
+                told[key] += [row for row in rows if row not in told[key]]
+            seen |= {one.inquiry, *one.sources}
+        return told
 
     def reload(self) -> None:
         """Build and try everything anew; raises ConfigError and leaves what was."""

@@ -210,6 +210,7 @@ class Gateway:
 
         `reply` is called in the loop's thread, with how it went.
         """
+        self._upkeep.hurry()  # whoever asks may know of a revocation
         self._reloader.request(reply, only=only)
 
     def _failed(self, error: BaseException) -> None:

@@ -34,6 +34,13 @@ class Upkeep:
         """End after the fetch that runs, if one does; does not wait for it."""
         self._leaving.set()
 
+    def hurry(self) -> None:
+        """Fetch all lists again as soon as may be; for every thread."""
+        for frontend in self._frontends:
+            for checks in frontend.material.checks:
+                for source in checks.sources:
+                    source.hurry()
+
     def _run(self) -> None:
         while not self._leaving.is_set():
             try:

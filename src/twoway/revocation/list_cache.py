@@ -9,8 +9,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from twoway.credential.files import write_public
 from twoway.errors import TwowayError, UsageError
 from twoway.trust.bundle import load_crls
@@ -26,7 +24,7 @@ def default_directory() -> Path:
 
 
 class ListCache:
-    """The list of one address. `path` is always a whole list, and the one before it while `doubtful`.
+    """What one address serves: a list, or several in PEM. `path` is always whole; `before` is there while it is doubtful.
 
     A list whose signature could not be verified when it came (its issuer had not been met yet) does not replace
     the last one that was there: both stay, and whoever judges takes what the issuer has signed.
@@ -47,29 +45,33 @@ class ListCache:
         return tuple(path for path in (self.path, self.before) if path.exists())
 
     def span(self) -> tuple[float, float] | None:
-        """From when until when the present list holds, in seconds since 1970; None without one that can be read."""
+        """From when until when the present list holds, in seconds since 1970; None without one that can be read.
+
+        Of several lists at one address the one that ends first.
+        """
         try:
             stamp = self.path.stat().st_mtime_ns
             if self._read is None or self._read[0] != stamp:
-                (crl, *_) = load_crls((self.path,))
-                end = crl.next_update_utc
-                span = (crl.last_update_utc.timestamp(), end.timestamp()) if end is not None else None
-                self._read = (stamp, span)
+                spans = [
+                    (crl.last_update_utc.timestamp(), crl.next_update_utc.timestamp())
+                    for crl in load_crls((self.path,))
+                    if crl.next_update_utc is not None
+                ]
+                self._read = (stamp, min(spans, key=lambda span: span[1]) if spans else None)
         except (OSError, TwowayError):
             return None
         return self._read[1]
 
-    def store(self, der: bytes, *, verified: bool) -> None:
-        """Put a list in place of the present one; raises FileUnwritable."""
+    def store(self, data: bytes, *, verified: bool) -> None:
+        """Put a list (DER, or PEM of one or several) in place of the present one; raises FileUnwritable."""
         if verified:
-            write_public(self.path, der)
+            write_public(self.path, data)
             with contextlib.suppress(OSError):
                 self.before.unlink()
             return
         if self.path.exists() and not self.before.exists():
-            (crl, *_) = load_crls((self.path,))
-            write_public(self.before, crl.public_bytes(Encoding.DER))
-        write_public(self.path, der)
+            write_public(self.before, self.path.read_bytes())
+        write_public(self.path, data)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[bool]:
