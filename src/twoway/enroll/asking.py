@@ -28,6 +28,7 @@ from twoway.errors import NetworkError, TwowayError, UsageError
 from twoway.trust import Trust, verify
 
 MAX_ANSWER = 256 * 1024
+MAX_LIST = 64 * 1024 * 1024
 SECONDS = 30.0
 
 
@@ -98,6 +99,58 @@ def renewed(url: str, old: Credential, key: PrivateKey) -> Credential:
             headers={"content-type": "application/pkcs10"},
         )
     return _credential(url, answer, key, old.anchors)
+
+
+class AuthorityAt:
+    """The authority at an address, asked by an identity of its own over connections that both sides prove."""
+
+    def __init__(self, url: str) -> None:
+        self.url = _parts(url).geturl().rstrip("/")
+
+    def renewed(self, old: Credential, key: PrivateKey) -> Credential:
+        """As the function of that name."""
+        return renewed(self.url, old, key)
+
+    def roots(self, identity: Credential) -> tuple[x509.Certificate, ...]:
+        """The roots that the authority says are to be believed; it speaks as one that is believed already.
+
+        Raises UnusableAnswer, AuthorityRefused, and the errors of calls.
+        """
+        body = self._fetched(identity, "/roots.pem", MAX_ANSWER)
+        try:
+            return certificates_from_pem(body, where=f"{self.url}/roots.pem")
+        except CredentialError as failure:
+            raise UnusableAnswer(self.url, str(failure)) from failure
+
+    def crls(self, identity: Credential) -> bytes:
+        """The current lists of the issuing CA and of the root as PEM, each signed by its CA.
+
+        Raises as `roots`.
+        """
+        parts = []
+        for name in ("issuing", "root"):
+            body = self._fetched(identity, f"/crl/{name}.crl", MAX_LIST)
+            try:
+                found = x509.load_der_x509_crl(body)
+            except ValueError as failure:
+                raise UnusableAnswer(self.url, f"{name}.crl: {failure}") from failure
+            authorities = (*identity.chain[1:], *identity.anchors)
+            if not any(
+                one.subject == found.issuer and found.is_signature_valid(one.public_key())  # type: ignore[arg-type]
+                for one in authorities
+            ):
+                raise UnusableAnswer(self.url, f"{name}.crl is of no authority that is believed")
+            parts.append(found.public_bytes(Encoding.PEM))
+        return b"".join(parts)
+
+    def _fetched(self, identity: Credential, path: str, limit: int) -> bytes:
+        with Client(identity=identity, timeout=SECONDS) as client:
+            answer = client.get(self.url + path)
+        if answer.status_code != 200:
+            raise _refusal(self.url, answer)
+        if len(answer.content) > limit:
+            raise UnusableAnswer(self.url, f"{path} has {len(answer.content):,} bytes")
+        return answer.content
 
 
 def _credential(

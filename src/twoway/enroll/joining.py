@@ -6,7 +6,8 @@ import base64
 import json
 from pathlib import Path
 
-from twoway.credential import Credential, generate_key
+from twoway.credential import Credential, generate_key, write_public
+from twoway.enroll.agent.settings import URL_FILE
 from twoway.enroll.asking import enrolled, root_of
 from twoway.errors import UsageError
 
@@ -29,6 +30,7 @@ def join(
     root = root_of(url, fingerprint or fingerprint_in(token))
     credential = enrolled(url, root, key, token)
     credential.save(out)
+    write_public(out / URL_FILE, f"{url}\n".encode("ascii"))
     return credential
 
 

@@ -2,8 +2,9 @@
 
 from twoway.cli.agent._group import agent
 from twoway.cli.agent.join import join
+from twoway.cli.agent.keep import run, status
 
-for command in (join,):
+for command in (join, run, status):
     agent.add_command(command)
 
 __all__ = ["agent"]
