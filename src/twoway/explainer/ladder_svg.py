@@ -26,7 +26,7 @@ text{font:14px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--i
 .fatal{--c:var(--bad)}.ghost{--c:var(--soft)}.a{stroke:var(--c);stroke-width:2;fill:none}.h{fill:var(--c)}.k{fill:var(--c)}
 .ghost text{font-style:italic;fill:var(--soft)}.lane{fill:var(--line);opacity:.45}.lane.ok{fill:var(--ok);opacity:.4}
 .lane.bad{fill:var(--bad);opacity:.4}.pill.ok{fill:var(--okg);stroke:var(--ok)}.pill.bad{fill:var(--badg);stroke:var(--bad)}
-.word.ok{fill:var(--ok)}.word.bad{fill:var(--bad)}.note{fill:var(--bad)}
+.mask{fill:var(--ground)}.word.ok{fill:var(--ok)}.word.bad{fill:var(--bad)}.note{fill:var(--bad)}
 """
 
 
@@ -71,9 +71,9 @@ class _Drawing:
             self._say(20, 28 + 18 * number, line, "b")
             self.y = 28 + 18 * number
         self.y += 30
-        self._say(_LEFT, self.y, "client", "b m")
+        self._say(_LEFT, self.y, "client", "b")
         self._say((_LEFT + _RIGHT) // 2, self.y, "trust", "s m")
-        self._say(_RIGHT, self.y, "server", "b m")
+        self._say(_RIGHT, self.y, "server", "b e")
         self.y += 8
 
     def _passage(self, passage: Passage) -> None:
@@ -107,7 +107,7 @@ class _Drawing:
         epoch = str(wire.epoch)
         self._lifelines(_ROW)
         kind = "fatal" if index == self.transcript.ended_at and wire.kind == "alert" else epoch
-        label = f"{LOCKS[epoch]} {wire.name}  {wire.wire_size} B"
+        label = f"{LOCKS[epoch]} {message.label}  {wire.wire_size} B"
         self._arrow(wire.sender, label, kind, _DASHES[epoch])
         self._say(_LEFT - 12, self.y + 22, f"{wire.at_us / 1000:.1f} ms", "s e")
         self.y += _ROW
@@ -143,7 +143,10 @@ class _Drawing:
 
     def _note(self, words: str, kind: str) -> None:
         self._lifelines(22)
-        self._say((_LEFT + _RIGHT) // 2, self.y + 18, words, kind)
+        middle, half = (_LEFT + _RIGHT) // 2, 4 * len(words)
+        ground = tag("rect", x=middle - half, y=self.y + 5, width=2 * half, height=19, rx=4, class_="mask")
+        self.parts.append(ground)
+        self._say(middle, self.y + 18, words, kind)
         self.y += 22
 
     def _legend(self) -> None:

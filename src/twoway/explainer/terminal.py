@@ -78,7 +78,7 @@ class Terminal:
             if wire.sender == "client"
             else self.glyphs.left + self.glyphs.line
         )
-        return f"{arrow} {self.glyphs.lock(str(wire.epoch))} {wire.name} {wire.wire_size} B"
+        return f"{arrow} {self.glyphs.lock(str(wire.epoch))} {message.label} {wire.wire_size} B"
 
     # -- the verdict ---------------------------------------------------------------------------------
 
@@ -122,7 +122,7 @@ class Terminal:
     def _message(self, message: Message) -> Iterator[str]:
         wire = message.wire
         lock = self.glyphs.lock(str(wire.epoch))
-        label = f" {lock} {wire.name} {wire.wire_size} B "
+        label = f" {lock} {message.label} {wire.wire_size} B "
         time = f"{wire.at_us / 1000:8.1f} ms "
         arrow = self._arrow(wire.sender, label, self.width - len(time))
         yield f"{time}{self.paint(arrow, 'red' if wire.kind == 'alert' else _EPOCH_COLOURS[str(wire.epoch)])}"

@@ -24,6 +24,12 @@ class Message:
     step: Step
     sentence: str
 
+    @property
+    def label(self) -> str:
+        """Its name in the standard; of an alert also which one."""
+        named = self.wire.kind == "alert" and self.wire.tree.text
+        return f"{self.wire.name} {self.wire.tree.text}" if named else self.wire.name
+
 
 @dataclass(frozen=True, slots=True)
 class Ghost:

@@ -19,6 +19,7 @@ PRE_SHARED_KEY, SUPPORTED_VERSIONS, CERTIFICATE_AUTHORITIES, KEY_SHARE = 41, 43,
 RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
 _NAMED_CURVE = 3
+MAX_CERTIFICATES = 100
 
 Extensions = tuple[tuple[int, bytes], ...]
 
@@ -164,7 +165,10 @@ def read_certificate_request(body: bytes, version: str) -> CertificateRequest:
 
 
 def read_certificates(body: bytes, version: str) -> tuple[bytes, ...]:
-    """The certificates of a Certificate message as DER, the leaf first (RFC 8446 §4.4.2, RFC 5246 §7.4.2)."""
+    """The certificates of a Certificate message as DER, the leaf first (RFC 8446 §4.4.2, RFC 5246 §7.4.2).
+
+    Raises Malformed for more than 100 of them too: no chain is so long.
+    """
     reader = Reader(body, "certificate")
     if version == "TLSv1.3":
         reader.vector(1)
@@ -172,6 +176,10 @@ def read_certificates(body: bytes, version: str) -> tuple[bytes, ...]:
     reader.end()
     found = []
     while entries.left:
+        if len(found) == MAX_CERTIFICATES:
+            raise Malformed(
+                "certificate", entries.position, f"at most {MAX_CERTIFICATES} certificates", "more"
+            )
         found.append(entries.vector(3).data)
         if version == "TLSv1.3":
             entries.vector(2)

@@ -48,8 +48,8 @@ def _cell(message: Message | None, alone: bool, where: str) -> Html:
                 join(
                     (
                         f"{arrow} {LOCKS[epoch]} ",
-                        tag("b", wire.name),
-                        tag("small", f" {wire.wire_size} B"),
+                        tag("b", message.label),
+                        tag("small", f" {wire.wire_size}\u00a0B"),
                         tag("small", f" only {where}") if alone else None,
                     )
                 ),

@@ -93,7 +93,7 @@ class _Drawing:
         side = next((s for s in self.transcript.sides if s.role == wire.sender), None)
         proves = wire.name in ("certificate_verify", "server_key_exchange")
         epoch = str(wire.epoch)
-        label = join((tag("b", wire.name), tag("small", f" {wire.wire_size} B")))
+        label = join((tag("b", message.label), tag("small", f" {wire.wire_size}\u00a0B")))
         summary = tag(
             "summary",
             tag("span", _time(wire.at_us), class_="time"),

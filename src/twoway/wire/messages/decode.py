@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twoway.wire.events import Sender
 from twoway.wire.fields import Field
 from twoway.wire.handshake import RETRY_RANDOM
-from twoway.wire.messages.decoder import Decoder
+from twoway.wire.messages.decoder import Decoder, Findings
 from twoway.wire.messages.handshake import reading
 from twoway.wire.tables import ALERT_LEVELS, ALERTS, MESSAGES
 
@@ -67,7 +67,8 @@ def _only(data: bytes) -> tuple[Field, ...]:
 
 
 def _tree(name: str, data: bytes, read: Callable[[Decoder], str | None]) -> tuple[Field, str | None]:
-    faults: list[str] = []
-    decoder = Decoder(data, 0, len(data), faults)
+    findings = Findings()
+    decoder = Decoder(data, 0, len(data), findings)
     text = decoder.all_of(name, read)
-    return Field(name, 0, len(data), None, text, tuple(decoder.fields)), faults[0] if faults else None
+    fault = findings.faults[0] if findings.faults else None
+    return Field(name, 0, len(data), None, text, tuple(decoder.fields)), fault

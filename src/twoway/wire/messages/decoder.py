@@ -1,31 +1,41 @@
 """Reads bytes and builds, as it goes, the tree of fields that covers them; pure.
 
 A fault inside a vector ends that vector only: what could not be read there becomes one field "undecoded", and
-reading goes on behind it. So every tree tiles its bytes, whatever they are.
+reading goes on behind it. So every tree tiles its bytes, whatever they are. A message of more than 4,096 fields is
+read no further, so that no message costs more than a few milliseconds: the longest honest ones have a few hundred.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from twoway.wire.fields import Field
 from twoway.wire.tables import named
 
 Table = dict[int, str]
-MAX_DEPTH = 12
+MAX_FIELDS = 4096
 
 
-class _Short(Exception):
-    """There are fewer bytes than were announced."""
+class _Stop(Exception):
+    """Reading cannot go on here: fewer bytes than were announced, or too many fields."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What all decoders of one message share: the faults found, and how many fields may still be made."""
+
+    faults: list[str] = field(default_factory=list)
+    room: int = MAX_FIELDS
 
 
 class Decoder:
-    """A position in the bytes of one message, the fields read so far, and the faults found (shared by all below)."""
+    """A position in the bytes of one message, and the fields read so far."""
 
-    __slots__ = ("at", "data", "end", "faults", "fields")
+    __slots__ = ("at", "data", "end", "fields", "findings")
 
-    def __init__(self, data: bytes, at: int, end: int, faults: list[str]) -> None:
-        self.data, self.at, self.end, self.faults = data, at, end, faults
+    def __init__(self, data: bytes, at: int, end: int, findings: Findings) -> None:
+        self.data, self.at, self.end, self.findings = data, at, end, findings
         self.fields: list[Field] = []
 
     @property
@@ -37,6 +47,7 @@ class Decoder:
         start, after = self.at, self.at + octets
         if after > self.end:
             self._short(name, octets)
+        self._count(name)
         value = int.from_bytes(self.data[start:after], "big")
         self.at = after
         if table is not None:
@@ -56,18 +67,24 @@ class Decoder:
         start, after = self.at, self.at + count
         if after > self.end:
             self._short(name, count)
+        self._count(name)
         value = self.data[start:after]
         self.at = after
         if count:
             self.fields.append(Field(name, start, after, value, text))
         return value
 
+    def _count(self, name: str) -> None:
+        if self.findings.room <= 0:
+            raise _Stop(f"{name}, byte {self.at}: more than {MAX_FIELDS} fields, the rest is not read")
+        self.findings.room -= 1
+
     def rest(self, name: str, text: str = "") -> bytes:
         return self.take(name, self.left, text)
 
     def group(self, name: str, read: Callable[[Decoder], str | None]) -> None:
         """Fields that belong together; `read` may return the text of the whole."""
-        inner = Decoder(self.data, self.at, self.end, self.faults)
+        inner = Decoder(self.data, self.at, self.end, self.findings)
         try:
             text = read(inner) or ""
         finally:
@@ -91,7 +108,7 @@ class Decoder:
         """`length` bytes as a group of their own, wholly covered; returns the group's text."""
         if self.at + length > self.end:
             self._short(name, length)
-        inner = Decoder(self.data, self.at, self.at + length, self.faults)
+        inner = Decoder(self.data, self.at, self.at + length, self.findings)
         text = inner.all_of(name, read)
         start, self.at = self.at, inner.end
         if length:
@@ -104,11 +121,12 @@ class Decoder:
         try:
             text = read(self) or ""
             if self.left:
-                self.faults.append(f"{name}, byte {self.at}: expected its end, got {self.left} more bytes")
-        except _Short as fault:
-            self.faults.append(str(fault))
+                self.fail(f"{name}, byte {self.at}: expected its end, got {self.left} more bytes")
+        except _Stop as stop:
+            self.fail(str(stop))
         if self.left:
-            self.take("undecoded", self.left)
+            self.fields.append(Field("undecoded", self.at, self.end, self.data[self.at : self.end]))
+            self.at = self.end
         return text
 
     def opaque(self, name: str, octets: int, text: str = "") -> bytes:
@@ -118,10 +136,10 @@ class Decoder:
 
     def fail(self, problem: str) -> None:
         """Note what is wrong with bytes that could be read."""
-        self.faults.append(problem)
+        self.findings.faults.append(problem)
 
     def _short(self, name: str, wanted: int) -> None:
-        raise _Short(f"{name}, byte {self.at}: expected {wanted} bytes, got {self.left}")
+        raise _Stop(f"{name}, byte {self.at}: expected {wanted} bytes, got {self.left}")
 
 
 def spelled(table: Table, value: int, octets: int) -> str:
