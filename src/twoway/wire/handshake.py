@@ -174,7 +174,7 @@ def read_certificates(body: bytes, version: str) -> tuple[bytes, ...]:
         reader.vector(1)
     entries = reader.vector(3)
     reader.end()
-    found = []
+    found: list[bytes] = []
     while entries.left:
         if len(found) == MAX_CERTIFICATES:
             raise Malformed(
