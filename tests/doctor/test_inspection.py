@@ -205,6 +205,13 @@ def test_a_key_of_another_certificate_in_the_same_file_is_told():
     assert inspect_bytes(chain_pem(CLIENT.chain) + private_key_pem(KEY), "both.pem").faults == []
 
 
+def test_a_signature_algorithm_that_nobody_knows_is_told_by_its_number():
+    strange = DER[0].replace(bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d040309"))
+    told = inspect_bytes(strange, "cert.der")
+    assert told.items[0].facts["signature"] == "unknown (1.2.840.10045.4.3.9)"
+    told.as_dict()
+
+
 def test_bytes_behind_a_der_object_that_are_none_are_not_passed_over():
     told = inspect_bytes(DER[0] + b"\n\n", "cert.der")
     assert told.items or told.notes or told.faults

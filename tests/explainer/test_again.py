@@ -140,6 +140,21 @@ def told_alert(number: int) -> Sequence[WireMessage]:
     yield WireMessage("server", "alert", "alert", None, 9000, Epoch.APPLICATION, 24, data, tree, fault)
 
 
+# ecdsa-with-SHA256 (RFC 5758 §3.2), and the same with a last arc that nobody registered.
+ECDSA, NOBODYS = bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d040309")
+
+
+def test_a_signature_algorithm_that_nobody_knows_is_told_by_its_number(told: Told):
+    messages = [m.wire for m in told.mutual.messages]
+    strange = [
+        replace(m, data=m.data.replace(ECDSA, NOBODYS)) if m.name == "certificate" else m for m in messages
+    ]
+    again = tell(strange, Knowledge("client", "server"))
+    for side in again.sides:
+        assert side.chain[0].signature == "unknown (1.2.840.10045.4.3.9)"
+        assert side.chain[0].mark != "ok"
+
+
 # -- compressed certificates -------------------------------------------------------------------------------
 
 

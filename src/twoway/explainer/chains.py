@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -143,9 +143,17 @@ def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
         return False
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return False
     return True
+
+
+def _signature_of(certificate: x509.Certificate) -> str:
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return f"unknown ({certificate.signature_algorithm_oid.dotted_string})"
+    return algorithm.name if algorithm is not None else "its own digest"
 
 
 def _anchor_above(top: x509.Certificate, anchors: Sequence[x509.Certificate]) -> x509.Certificate | None:
@@ -155,7 +163,6 @@ def _anchor_above(top: x509.Certificate, anchors: Sequence[x509.Certificate]) ->
 
 
 def _link(certificate: x509.Certificate, role: str, mark: Mark, because: str) -> Link:
-    algorithm = certificate.signature_hash_algorithm
     names = names_of(certificate)
     return Link(
         subject=display_name(certificate.subject) or "(no subject)",
@@ -163,7 +170,7 @@ def _link(certificate: x509.Certificate, role: str, mark: Mark, because: str) ->
         serial=f"{certificate.serial_number:x}",
         fingerprint=fingerprint_of(certificate),
         key_type=key_type_of(certificate.public_key()),
-        signature=algorithm.name if algorithm is not None else "its own digest",
+        signature=_signature_of(certificate),
         names=(*names.dns, *names.ip, *names.uri, *names.email),
         usages=_usages(certificate),
         not_before=certificate.not_valid_before_utc,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
@@ -34,7 +35,6 @@ _SHOWN_ENTRIES = 5
 
 def of_certificate(one: x509.Certificate, now: datetime) -> Facts:
     names = names_of(one)
-    digest = one.signature_hash_algorithm
     facts: Facts = {
         "subject": display_name(one.subject) or "(none)",
         "issuer": display_name(one.issuer) + (" (itself)" if is_self_issued(one) else ""),
@@ -47,13 +47,21 @@ def of_certificate(one: x509.Certificate, now: datetime) -> Facts:
         "valid_until": one.not_valid_after_utc,
         "left": _left(one.not_valid_before_utc, one.not_valid_after_utc, now),
         "key": key_type_of(one.public_key()),
-        "signature": digest.name if digest is not None else key_type_of(one.public_key()),
+        "signature": _signature(one),
         "usage": _usages(one) or "everything (no extended key usage)",
         "path_length": _path_length(one),
         "serial": f"{one.serial_number:x}",
         "sha256": fingerprint_of(one),
     }
     return {name: value for name, value in facts.items() if value not in (None, [], "")}
+
+
+def _signature(one: x509.Certificate) -> str:
+    try:
+        digest = one.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return f"unknown ({one.signature_algorithm_oid.dotted_string})"
+    return digest.name if digest is not None else key_type_of(one.public_key())
 
 
 def _left(begin: datetime, end: datetime, now: datetime) -> str:
