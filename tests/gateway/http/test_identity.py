@@ -86,9 +86,7 @@ def test_a_forged_identity_reaches_nobody(pki: Pki, http_backend: HttpBackend, f
 def test_envoys_header_has_its_parts(pki: Pki):
     """By, Hash, Cert, Subject, URI and DNS, quoted where they hold a separator."""
     leaf = pki.issuing.leaf('kim, inc"; O=Evil', dns=("a.acme.example", "b.acme.example"))
-    lines = (
-        Identity("xfcc", ()).lines(_peer(pki, leaf), None, own_uris=("spiffe://acme.example/gw",)).decode()
-    )
+    lines = Identity("xfcc", ()).lines(_peer(pki, leaf), own_uris=("spiffe://acme.example/gw",)).decode()
     told = next(line for line in lines.split("\r\n") if line.startswith("X-Forwarded-Client-Cert: "))
     assert ";DNS=a.acme.example;DNS=b.acme.example" in told
     assert "By=spiffe://acme.example/gw;Hash=" in told
@@ -105,9 +103,9 @@ def test_every_fact_is_one_line_of_visible_ascii(pki: Pki):
         told = tell(peer)
         assert told.isascii(), fact
         assert told.isprintable() or not told, fact
-    lines = Identity("none", [("X-Name", "cn")]).lines(peer, "10.0.0.1")
+    lines = Identity("none", [("X-Name", "cn")]).lines(peer)
     assert b"X-Name: kim%0D%0AX-Admin: yes%E2%80%A8%C3%A4%25\r\n" in lines
-    assert lines.count(b"\r\n") == lines.count(b"\n") == 4
+    assert lines.count(b"\r\n") == lines.count(b"\n") == 3
 
 
 def test_several_values_cannot_be_made_of_one(pki: Pki):
@@ -129,8 +127,8 @@ def test_a_comma_in_a_name_is_not_another_part_of_the_subject(pki: Pki):
 
 def test_verify_is_told_for_who_shows_none_too(pki: Pki):
     identity = Identity("rfc9440", [("X-Verify", "verify"), ("X-Name", "cn")])
-    assert b"X-Verify: SUCCESS" in identity.lines(_peer(pki), None)
-    nobody = identity.lines(None, None)
+    assert b"X-Verify: SUCCESS" in identity.lines(_peer(pki))
+    nobody = identity.lines(None)
     assert b"X-Verify: NONE" in nobody
     assert b"X-Name" not in nobody
 

@@ -362,3 +362,24 @@ def test_rules_about_requests_are_refused_where_nobody_reads_them(pki: Pki, tmp_
         with pytest.raises(BadRule, match=r"policy\.toml:[13]: the rule asks for method or path") as caught:
             gateway_without(pki, options)
         assert "--http" in caught.value.remedy
+
+
+@pytest.mark.parametrize("why", ["the policy", "the target is gone"])
+def test_thousands_of_requests_sent_ahead_are_refused_one_by_one(
+    pki: Pki, http_backend: HttpBackend, why: str
+):
+    """However many are refused in a row: each gets its answer, and the connection goes on."""
+    ledger = Ledger()
+    target, rules, path = http_backend, {"allow": ["cn=orders,path=/ok"]}, b"/no"
+    if why == "the target is gone":
+        target, rules, path = HttpBackend(), {}, b"/ok"
+        target.close()
+    with running(http_gateway(pki, target, ledger=ledger, **rules)) as gateway:
+        with Caller(gateway, context_of(pki)) as caller:
+            for _ in range(4):
+                caller.send(
+                    b"".join(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path for _ in range(1000))
+                )
+                statuses = [caller.reply().status for _ in range(1000)]
+                assert set(statuses) == {403 if why == "the policy" else 502}
+    assert not ledger.named("internal-error")

@@ -19,6 +19,7 @@ from twoway.gateway.http.faults import AmbiguousPath, BadAnswer, BadMessage, Mis
 from twoway.gateway.http.gate import Gate
 from twoway.gateway.http.heads import RequestHead, parse_request
 from twoway.gateway.http.lingering import Lingering
+from twoway.gateway.http.outbox import Outbox
 from twoway.gateway.http.pool import Link
 from twoway.gateway.http.reader import Reader
 from twoway.gateway.loop import BROKEN, READ, WRITE
@@ -36,25 +37,9 @@ class Conversation:
     """Takes the place of a Relay in a Connection: calls `done` once, after `end` or a farewell."""
 
     __slots__ = (
-        "_client_ended",
-        "_connection",
-        "_done",
-        "_down",
-        "_gate",
-        "_leaving",
-        "_lingering",
-        "_mask",
-        "_ours",
-        "_own_link",
-        "_reader",
-        "_service",
-        "active",
-        "down_bytes",
-        "exchange",
-        "front",
-        "head_since",
-        "parting",
-        "up_bytes",
+        "_client_ended", "_connection", "_done", "_down", "_gate", "_leaving", "_lingering", "_mask",
+        "_ours", "_own_link", "_reader", "_service", "_taking", "active", "down_bytes", "exchange",
+        "front", "head_since", "parting", "up_bytes",
     )  # fmt: skip
 
     def __init__(
@@ -68,8 +53,8 @@ class Conversation:
         self._reader = Reader()
         self.exchange: Exchange | None = None
         self._own_link: Link | None = None  # one whose credentials are bound to its connection
-        self._down = b""  # what the client has not taken yet
-        self._client_ended = self._leaving = self.parting = False
+        self._down = Outbox(front)
+        self._client_ended = self._leaving = self._taking = self.parting = False
         self._lingering: Lingering | None = None
         self.active = self.head_since = service.loop.now
         self.up_bytes = self.down_bytes = 0
@@ -123,8 +108,8 @@ class Conversation:
                 self._flush()
             if events & (READ | BROKEN) and self._done is not None:
                 self.goes_on()
-        except (OSError, TwowayError) as fault:
-            self.end(fault)
+        except Exception as fault:  # noqa: BLE001 - as `_broke` says
+            self._broke(fault)
             return
         self._settle()
 
@@ -138,8 +123,8 @@ class Conversation:
             elif self._own_link is not None:  # nobody has asked it
                 link, self._own_link = self._own_link, None
                 self._service.pool.close(link)
-        except (OSError, TwowayError) as fault:
-            self.end(fault)
+        except Exception as fault:  # noqa: BLE001 - as `_broke` says
+            self._broke(fault)
             return
         self._settle()
 
@@ -149,10 +134,16 @@ class Conversation:
             return
         try:
             act()
-        except (OSError, TwowayError) as fault:
-            self.end(fault)
+        except Exception as fault:  # noqa: BLE001 - as `_broke` says
+            self._broke(fault)
             return
         self._settle()
+
+    def _broke(self, fault: Exception) -> None:
+        """A side has failed, or we have: either way nobody waits here for what will not come."""
+        self.end(fault)
+        if not isinstance(fault, (OSError, TwowayError)):
+            raise fault
 
     def _settle(self) -> None:
         """Ask for exactly those events that something can be done about."""
@@ -162,12 +153,12 @@ class Conversation:
         if self.parting or self._client_ended:
             mask = 0
         elif exchange is None:
-            mask = 0 if self._down else READ
+            mask = 0 if self.blocked else READ
         elif exchange.body is not None:
             mask = READ if exchange.takes_body else 0
         else:
             mask = 0 if self._reader.held else READ
-        if self._down or self.parting:
+        if self.blocked or self.parting:
             mask |= WRITE
         if self.front.stuck:
             mask = WRITE
@@ -175,7 +166,7 @@ class Conversation:
             self._mask = self._service.watch(self.front.fd, self._on_front, self._mask, mask)
         link = exchange.link if exchange is not None else None
         if exchange is not None and link is not None:
-            mask = (0 if self._down or exchange.answer_over else READ) | (WRITE if exchange.up else 0)
+            mask = (0 if self.blocked or exchange.answer_over else READ) | (WRITE if exchange.up else 0)
             if link.end.stuck:
                 mask = WRITE
             if mask != link.mask:
@@ -192,7 +183,7 @@ class Conversation:
             return
         while turns < TURNS or front.holds():
             exchange = self.exchange
-            if self._done is None or self.parting or self._down:
+            if self._done is None or self.parting or self.blocked:
                 return
             if exchange is not None and not exchange.takes_body:
                 return
@@ -232,7 +223,16 @@ class Conversation:
 
     def _next(self) -> None:
         """Take up the next request, if its head is there; one that is refused gives way to the one after it."""
-        while self.exchange is None and self._done is not None and not self._down and not self.parting:
+        if self._taking:  # called by what the loop below has called
+            return
+        self._taking = True
+        try:
+            self._take()
+        finally:
+            self._taking = False
+
+    def _take(self) -> None:
+        while self.exchange is None and self._done is not None and not self.blocked and not self.parting:
             request: RequestHead | None = None
             try:
                 head = self._reader.head()
@@ -246,18 +246,16 @@ class Conversation:
                 self._refuse(fault, request)
 
     def _wait_for_head(self) -> None:
-        if not self._reader.held:
-            self.head_since = 0.0
-            if self._client_ended or self._leaving:
-                self._farewell()
-        elif self._client_ended:
+        if self._client_ended or (self._leaving and not self._reader.held):
             self._farewell()
-        elif not self.head_since:
-            self.head_since = self._service.loop.now
+        elif not self._reader.held:
+            self.head_since = 0.0
+        else:
+            self.head_since = self.head_since or self._service.loop.now
 
     def _begin(self, request: RequestHead) -> None:
         self.head_since = 0.0
-        up = request.encode(self._ours)
+        up = request.encode(*self._ours)
         body: Body | None = None
         if request.has_body:
             body = ChunkedBody() if request.chunked else LengthBody(request.length or 0)
@@ -290,7 +288,7 @@ class Conversation:
 
     @property
     def blocked(self) -> bool:
-        return bool(self._down)
+        return bool(self._down.pending)
 
     @property
     def closing(self) -> bool:
@@ -298,16 +296,11 @@ class Conversation:
 
     def send_down(self, data: Data) -> None:
         """To the client; what it does not take now waits, and nothing more is read for it."""
-        if self._down:
-            self._down += bytes(data)
-            return
-        taken = self.front.write(data)
-        if taken < len(data):
-            self._down = bytes(data[taken:])
+        self._down.send(data)
 
     def answered(self, exchange: Exchange) -> None:
         """The answer is over; once the client has taken it, the next request may come."""
-        if self._down:
+        if self.blocked:
             return
         link, exchange.link, self.exchange = exchange.link, None, None
         answer, request = exchange.answer, exchange.request
@@ -346,7 +339,7 @@ class Conversation:
             self._service.loop, self.front, link.end, self._connection.relayed,
             front_mask=self._mask, back_mask=link.mask,
         )  # fmt: skip
-        relay.down.pending = self._down + head
+        relay.down.pending = self._down.pending + head
         self._connection.goes_on_as(relay, link.dialing)
         relay.start(self._reader.take())
 
@@ -359,14 +352,11 @@ class Conversation:
 
     def _flush(self) -> None:
         """Give the client what waits for it, and go on with what had to wait for that."""
-        if self._down:
-            taken = self.front.write(self._down)
-            self._down = self._down[taken:]
-            if taken and self.exchange is not None:
-                self.exchange.moved = self._service.loop.now
-            if self._down:
-                return
         exchange = self.exchange
+        if self._down.flush() and exchange is not None:
+            exchange.moved = self._service.loop.now
+        if self.blocked:
+            return
         if self.parting:
             self._farewell()
         elif exchange is None:
@@ -379,7 +369,7 @@ class Conversation:
     def _farewell(self) -> None:
         """Our last word is said: close_notify, and time for the client to read it all."""
         self.parting = True
-        if self._down or not self.front.finish():
+        if self.blocked or not self.front.finish():
             return
         if self._client_ended:
             self.end()

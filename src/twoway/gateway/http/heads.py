@@ -50,8 +50,8 @@ class RequestHead:
     def has_body(self) -> bool:
         return self.chunked or bool(self.length)
 
-    def encode(self, ours: bytes) -> bytes:
-        """What goes to the target: `ours` are whole lines that the gateway adds."""
+    def encode(self, ours: bytes, more: bytes = b"") -> bytes:
+        """What goes to the target: `ours` and `more` are whole lines that the gateway adds."""
         parts = [b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, self.target, self.host), *self.lines]
         if self.chunked:
             parts.append(b"Transfer-Encoding: chunked")
@@ -61,8 +61,7 @@ class RequestHead:
             parts.append(b"Expect: 100-continue")
         if self.upgrade:
             parts.append(b"Connection: Upgrade\r\nUpgrade: websocket")
-        parts.append(ours)
-        return b"\r\n".join(parts) + _CRLF
+        return b"%b\r\n%b%b\r\n" % (b"\r\n".join(parts), ours, more)
 
 
 def parse_request(head: bytes, kinds: Kinds) -> RequestHead:

@@ -31,6 +31,7 @@ CLAIMS = (
     b"X-SSL-Client-Verify", b"X-SSL-Client-DN", b"X-SSL-Client-S-DN", b"X-SSL-Client-CN", b"X-SSL-Client-Fingerprint",
     b"X-Amzn-Mtls-Clientcert", b"X-Client-Verify", b"X-Client-DN",
 )  # fmt: skip
+_MOST_TOLD = 1024
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
 # Fields that a target, or the way to it, reads for something else.
 _NOT_OURS = frozenset(
@@ -131,19 +132,28 @@ class Identity:
 
     def __init__(self, form: CertHeaders, named: Sequence[tuple[str, str]]) -> None:
         self._form, self._named = form, tuple(named)
+        self._told: dict[tuple[object, ...], bytes] = {}
 
     @property
     def stripped(self) -> tuple[bytes, ...]:
         return (*CLAIMS, *(name.encode("ascii") for name, _ in self._named))
 
-    def lines(self, peer: Peer | None, address: str | None, *, own_uris: Sequence[str] = ()) -> bytes:
+    def lines(self, peer: Peer | None, *, own_uris: Sequence[str] = ()) -> bytes:
         """Whole lines, for a client that was proven to be this one or has shown no certificate.
 
-        `own_uris` are those of the certificate that the gateway has shown.
+        `own_uris` are those of the certificate that the gateway has shown. Clients with the same certificate
+        share the same bytes.
         """
+        key = (peer.chain if peer is not None else (), *own_uris[:1])
+        found = self._told.get(key)
+        if found is None:
+            if len(self._told) >= _MOST_TOLD:
+                self._told.clear()
+            found = self._told[key] = self._lines(peer, own_uris)
+        return found
+
+    def _lines(self, peer: Peer | None, own_uris: Sequence[str]) -> bytes:
         told = ["Via: 1.1 twoway", "X-Forwarded-Proto: https"]
-        if address is not None:
-            told.append(f"X-Forwarded-For: {address}")
         if peer is not None:
             if self._form == "rfc9440":
                 told += _rfc9440(peer)

@@ -36,15 +36,12 @@ class HttpService:
         self.request_kinds, self.response_kinds = request_kinds(self._identity.stripped), response_kinds()
         self.pool = Pool(self.loop, frontend.client_context)
 
-    def lines_about(self, connection: Connection) -> bytes:
-        """What every request of a connection tells the target about its client."""
+    def lines_about(self, connection: Connection) -> tuple[bytes, bytes]:
+        """What every request of a connection tells the target about its client: certificate and address."""
         assert connection.session is not None
         shown, address = connection.session.context.settings.credential, connection.address
-        return self._identity.lines(
-            connection.peer,
-            address[0] if isinstance(address, tuple) else None,
-            own_uris=shown.names.uri if shown is not None else (),
-        )
+        told = self._identity.lines(connection.peer, own_uris=shown.names.uri if shown is not None else ())
+        return told, f"X-Forwarded-For: {address[0]}\r\n".encode() if isinstance(address, tuple) else b""
 
     # -- links ---------------------------------------------------------------------------------------
 
