@@ -9,7 +9,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ import pytest
 from cryptography import x509
 
 from tests.conftest import judge
-from tests.gateway.http.conftest import Pki, context_of, http_gateway, running
+from tests.gateway.http.conftest import Pki, context_of, http_gateway, running, until
 from twoway.credential import chain_pem
 from twoway.gateway.addresses import Address
 
@@ -64,16 +63,16 @@ def _free_port() -> int:
         return int(one.getsockname()[1])
 
 
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def _started(command: list[str], port: int, place: Path) -> Iterator[Address]:
     process = subprocess.Popen(command, cwd=place)
     try:
-        for _ in range(400):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.025)
+        until(lambda: _listens(port))
         yield Address(host="127.0.0.1", port=port)
     finally:
         process.terminate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import socket
 import ssl
@@ -310,3 +311,136 @@ def test_nothing_leaks_under_clients_of_every_kind(pki: Pki, http_backend: HttpB
         until(lambda: descriptors() <= base + 2 * len(http.pool))
         with Caller(gateway, context) as caller:
             assert caller.ask().status == 200
+
+
+# -- flow ---------------------------------------------------------------------------------------------
+
+
+def test_an_answer_that_its_client_does_not_take_is_not_read_on(pki: Pki, http_backend: HttpBackend):
+    """Back-pressure: of an endless download only what fits into buffers leaves the target."""
+    written, stuck = 0, threading.Event()
+
+    def answer(_: Asked, sock: socket.socket) -> None:
+        nonlocal written
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        sock.settimeout(1)
+        try:
+            while True:
+                written += sock.send(b"x" * 65536)
+        except TimeoutError:
+            stuck.set()
+
+    http_backend.answer = answer
+    with running(http_gateway(pki, http_backend)) as gateway, Caller(gateway, context_of(pki)) as caller:
+        caller.send(GET)
+        assert stuck.wait(20)
+        (connection,) = gateway.frontends[0].connections
+        conversation: Any = connection.relay
+        assert conversation.blocked
+        assert len(conversation._down.pending) <= 65536 + 1024
+    assert written < 40_000_000
+
+
+def test_both_directions_flow_at_once(pki: Pki, http_backend: HttpBackend):
+    """A target may answer while it still reads: what it echoes comes back before the body ends."""
+
+    def serve(sock: socket.socket, number: int) -> None:
+        with sock:
+            data = b""
+            while b"\r\n\r\n" not in data:
+                data += sock.recv(100)
+            sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            data = data.partition(b"\r\n\r\n")[2]
+            for _ in range(5):
+                while not data.endswith(b"\n\r\n"):
+                    data += sock.recv(100)
+                sock.sendall(data)
+                data = b""
+            while not data.endswith(b"0\r\n\r\n"):
+                data += sock.recv(100)
+            sock.sendall(data)
+
+    http_backend._serve = serve  # type: ignore[method-assign]
+    with running(http_gateway(pki, http_backend)) as gateway, Caller(gateway, context_of(pki)) as caller:
+        caller.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for n in range(5):
+            caller.send(b"2\r\n%d\n\r\n" % n)
+            while b"%d\n" % n not in caller.held:
+                caller._more()
+        caller.send(b"0\r\n\r\n")
+        assert caller.reply().body == b"0\n1\n2\n3\n4\n"
+
+
+def test_the_next_target_is_asked_when_one_takes_no_connection(pki: Pki, http_backend: HttpBackend):
+    """Nothing has been sent to the first one, so even a POST goes on."""
+    gone = HttpBackend()
+    gone.close()
+    with (
+        running(http_gateway(pki, gone, http_backend)) as gateway,
+        Caller(gateway, context_of(pki)) as caller,
+    ):
+        for _ in range(4):
+            assert (
+                caller.ask(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").status == 200
+            )
+    assert len(http_backend.requests) == 4
+
+
+def test_a_reset_client_breaks_its_request_off_at_the_target(pki: Pki, http_backend: HttpBackend):
+    """Who is gone for good needs no answer: the target's connection is reset while it still works."""
+    asked, broken = threading.Event(), threading.Event()
+
+    def answer(_: Asked, sock: socket.socket) -> None:
+        asked.set()
+        sock.settimeout(10)
+        try:
+            if not sock.recv(1):
+                broken.set()
+        except ConnectionResetError:
+            broken.set()
+
+    http_backend.answer = answer
+    with running(http_gateway(pki, http_backend)) as gateway:
+        caller = Caller(gateway, context_of(pki))
+        caller.send(GET)
+        assert asked.wait(10)
+        caller.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        caller.sock.close()
+        assert broken.wait(10)
+
+
+def test_a_client_that_has_said_all_still_gets_its_answer(pki: Pki, http_backend: HttpBackend):
+    """Half-close: close_notify after the request ends the asking, not the hearing."""
+    go = threading.Event()
+
+    def answer(_: Asked, sock: socket.socket) -> None:
+        assert go.wait(10)
+        sock.sendall(OK)
+
+    http_backend.answer = answer
+    with running(http_gateway(pki, http_backend)) as gateway:
+        context = context_of(pki)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+        with socket.create_connection(("127.0.0.1", gateway.ports[0]), 10) as sock:
+
+            def step(act: Any) -> Any:
+                while True:
+                    try:
+                        return act()
+                    except ssl.SSLWantReadError:
+                        sock.sendall(outgoing.read())
+                        incoming.write(sock.recv(65536))
+
+            step(client.do_handshake)
+            client.write(GET)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.unwrap()
+            sock.sendall(outgoing.read())
+            until(lambda: len(http_backend.requests) == 1)
+            go.set()
+            # After its own close_notify this library reads no more: that ciphertext came is what can be seen.
+            heard = b""
+            while part := sock.recv(65536):
+                heard += part
+    assert len(heard) > 70

@@ -67,7 +67,12 @@ def _status_text(told: dict[str, Any]) -> str:
             f"  admitted     {one['admitted']} ({one['resumed']} resumed, {one['post_quantum']} post-quantum)"
         )
         lines.append(f"  carried      {size(one['bytes_up'])} up, {size(one['bytes_down'])} down")
-        for title, key in (("refused", "refused"), ("turned away", "turned_away"), ("failed", "failed")):
+        if one["requests"]:
+            by_status = sorted(one["requests"].items())
+            lines.append("  requests     " + ", ".join(f"{count} {status}" for status, count in by_status))
+        for title, key in (
+            ("refused", "refused"), ("turned away", "turned_away"), ("failed", "failed"), ("not passed", "requests_refused"),
+        ):  # fmt: skip
             for code, count in sorted(one[key].items()):
                 lines.append(f"  {title:12} {count}  {code}")
     return "\n".join(lines)

@@ -334,6 +334,7 @@ class Conversation:
         link, exchange.link, self.exchange = exchange.link, None, None
         assert link is not None
         self._account(exchange)
+        self._service.add(self.carried)  # the relay counts from nothing
         self._done = None
         relay = Relay(
             self._service.loop, self.front, link.end, self._connection.relayed,

@@ -119,6 +119,11 @@ class HttpService:
             down=exchange.down_bytes, ms=round(seconds * 1000, 2), broken_off=broken,
         )  # fmt: skip
 
+    def add(self, carried: tuple[int, int]) -> None:
+        """Count bytes of a conversation that does not end, and so is not counted then."""
+        self.frontend.tally.bytes_up += carried[0]
+        self.frontend.tally.bytes_down += carried[1]
+
     # -- limits --------------------------------------------------------------------------------------
 
     def limit(self, conversation: Conversation, now: float) -> None:
