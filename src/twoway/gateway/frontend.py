@@ -182,6 +182,10 @@ class Frontend:
     def refused(self, fault: BaseException, session: Session) -> None:
         refusal = Refusal.of(fault, session)
         self.tally.refused[refusal.code] += 1
+        self.keep(refusal)
+
+    def keep(self, refusal: Refusal) -> None:
+        """Write a refusal wherever `twoway explain --refusal` may look for it."""
         if self.material.recorder is not None:
             self.material.recorder.refused(refusal)
         self.journal.refused(refusal)

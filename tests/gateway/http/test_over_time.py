@@ -444,3 +444,20 @@ def test_a_client_that_has_said_all_still_gets_its_answer(pki: Pki, http_backend
             while part := sock.recv(65536):
                 heard += part
     assert len(heard) > 70
+
+
+def test_a_refused_request_of_a_recorded_connection_is_kept_with_it(
+    pki: Pki, http_backend: HttpBackend, tmp_path: Path
+):
+    """With `--record` the gateway's answer and the capture carry the same id, and traffic flows as ever."""
+    big = b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000
+    http_backend.answer = big
+    rules = {"allow": ["cn=orders,path=/ok"], "record": tmp_path}
+    ledger = Ledger()
+    with running(http_gateway(pki, http_backend, ledger=ledger, **rules)) as gateway:
+        with Caller(gateway, context_of(pki)) as caller:
+            assert caller.ask(_get("/no")).status == 403
+            for _ in range(3):
+                assert len(caller.ask(_get("/ok")).body) == 300_000
+        until(lambda: not gateway.frontends[0].connections)
+    assert list(tmp_path.glob(f"*-{ledger.refusals[0].id}.pcapng"))

@@ -80,7 +80,7 @@ class HttpService:
         status, tally = status_of(fault), self.frontend.tally
         tally.requests_refused[refusal.code] += 1
         tally.requests[f"{status // 100}xx"] += 1
-        self.frontend.journal.refused(refusal)
+        self.frontend.keep(refusal)
         return answer(
             status,
             refusal=refusal.id,
