@@ -19,6 +19,7 @@ from twoway.tls import (
     ClientSettings,
     HandshakeFailed,
     NotTls,
+    Refusal,
     ServerContext,
     ServerSettings,
     Session,
@@ -228,6 +229,25 @@ def test_versions_that_do_not_meet_are_told_as_such(meet: Shake):
     assert outcome.server_error.reason == "unsupported protocol"
     assert isinstance(outcome.client_error, AlertReceived)
     assert outcome.client_error.alert == "protocol_version"
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "alert"),
+    [
+        ({"maximum_version": "TLSv1.2"}, {"minimum_version": "TLSv1.3"}, "protocol_version"),
+        ({"alpn": ("h2",)}, {}, "no_application_protocol"),
+    ],
+)
+def test_a_hello_that_finds_no_answer_fails_in_the_second_step_and_the_log_has_the_alert(
+    meet: Shake, client: dict[str, object], server: dict[str, object], alert: str
+):
+    """Nobody has shown a certificate yet, so it is not the client's check that failed."""
+    outcome = meet(client=client, server=server)
+    assert outcome.server_error is not None
+    told = Refusal.of(outcome.server_error, outcome.server)
+    assert (told.step, told.alert) == (Step.SERVER_SHOWS, alert)
+    assert isinstance(outcome.client_error, AlertReceived)
+    assert outcome.client_error.alert == alert
 
 
 def test_a_protocol_that_is_not_offered_is_told_as_such(meet: Shake):

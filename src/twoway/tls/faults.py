@@ -27,6 +27,11 @@ class HandshakeFailed(PeerError):
         )
 
     @property
+    def alert(self) -> str | None:
+        """The alert that went out for it, where that is certain: a server's for a hello that it cannot answer."""
+        return NOTHING_CHOSEN.get(self.reason) if self.role == "server" else None
+
+    @property
     def evidence(self) -> dict[str, object]:
         return {"reason": self.reason, "step": int(self.step), "role": self.role}
 
@@ -38,6 +43,15 @@ _REMEDIES = {
     "no application protocol": "offer http/1.1 in ALPN, or leave ALPN out",
 }
 
+
+# Reasons for which a hello finds no answer, and the alert that the library sends for each (RFC 8446 §6.2). They are
+# the second step's: neither side has shown a certificate.
+NOTHING_CHOSEN = {
+    "unsupported protocol": "protocol_version",
+    "no shared cipher": "handshake_failure",
+    "no suitable signature algorithm": "handshake_failure",
+    "no application protocol": "no_application_protocol",
+}
 
 # What the library says of bytes that are no TLS, and what they are.
 NOT_TLS = {

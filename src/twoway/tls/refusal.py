@@ -15,6 +15,7 @@ from twoway.credential import display_name, fingerprint_of, names_of, without_ro
 from twoway.errors import TwowayError
 from twoway.steps import Step
 from twoway.tls.alerts import name_of
+from twoway.tls.faults import HandshakeFailed
 from twoway.trust.reading import first_line
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Refusal:
             remedy=fault.remedy
             if isinstance(fault, TwowayError)
             else "this is a fault of twoway: please report it",
-            alert=name_of(session.alert_sent) if session.alert_sent is not None else None,
+            alert=_alert_sent(fault, session),
             presented=tuple(_told(certificate) for certificate in _shown(session.presented)),
             evidence=fault.evidence if isinstance(fault, TwowayError) else {},
         )
@@ -109,3 +110,9 @@ def _told(certificate: x509.Certificate) -> dict[str, object]:
         }
     except Exception as error:  # noqa: BLE001 - the parser raises many kinds; all mean the same here
         return {"subject": "(unreadable)", "unreadable": first_line(error), "fingerprint": fingerprint}
+
+
+def _alert_sent(fault: BaseException, session: Session) -> str | None:
+    if session.alert_sent is not None:
+        return name_of(session.alert_sent)
+    return fault.alert if isinstance(fault, HandshakeFailed) else None

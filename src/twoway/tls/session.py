@@ -21,7 +21,7 @@ from twoway.steps import Step
 from twoway.tls import library
 from twoway.tls.alerts import AlertReceived, name_of
 from twoway.tls.context import EngineContext
-from twoway.tls.faults import NOT_TLS, ConnectionCut, HandshakeFailed, NotTls, Truncated
+from twoway.tls.faults import NOT_TLS, NOTHING_CHOSEN, ConnectionCut, HandshakeFailed, NotTls, Truncated
 from twoway.tls.judge import Chain, Path, handshakes
 from twoway.tls.library import BUFFER_SIZE, NULL, WANT_READ, ZERO_RETURN, ffi, lib
 from twoway.trust import NoCertificate, Peer, VerifiedChain, check_hostname
@@ -391,7 +391,7 @@ class Session:
             return ConnectionCut(step, role, self.target)
         if reason == "callback failed":
             reason = "no application protocol"
-        fault_ = HandshakeFailed(reason, step, role)
+        fault_ = HandshakeFailed(reason, Step.SERVER_SHOWS if reason in NOTHING_CHOSEN else step, role)
         self.failure = fault_
         return fault_
 
