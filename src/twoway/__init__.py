@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from twoway.explainer.explanation import explain as explain
     from twoway.server import peer as peer
     from twoway.server import serve as serve
+    from twoway.server.messages import SignedMessages as SignedMessages
+    from twoway.server.messages import signer as signer
     from twoway.steps import Step as Step
     from twoway.tls.stdlib import client_context as client_context
     from twoway.tls.stdlib import server_context as server_context
@@ -51,7 +53,9 @@ _HOMES = {
     "PeerUntrusted": "twoway.errors",
     "TwowayError": "twoway.errors",
     "explain": "twoway.explainer.explanation",
+    "SignedMessages": "twoway.server.messages",
     "peer": "twoway.server",
+    "signer": "twoway.server.messages",
     "serve": "twoway.server",
     "Step": "twoway.steps",
     "client_context": "twoway.tls.stdlib",

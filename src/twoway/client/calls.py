@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
@@ -19,6 +19,10 @@ from twoway.errors import UsageError
 from twoway.tls import Session
 from twoway.trust import Peer, Policy, Trust
 from twoway.trust.revocation import CrlRule
+
+if TYPE_CHECKING:
+    from twoway.client.messages import Messages
+    from twoway.message.recipient import Addressee
 
 
 class Transport(httpx2.HTTPTransport):
@@ -89,6 +93,7 @@ class _Calls:
     _source: IdentitySource
     _plain_http: bool
     _redirects: frozenset[str]
+    _messages: Messages | None
     _transport_class: type[Any]
 
     def __init__(
@@ -101,6 +106,8 @@ class _Calls:
         servers: Policy | None = None,
         passphrase: Passphrase = None,
         resume: bool = True,
+        sign: bool = False,
+        seal_for: Addressee | None = None,
         redirect_identity_to: Collection[str] = (),
         dangerously_allow_plain_http: bool = False,
         **arguments: Any,
@@ -118,6 +125,15 @@ class _Calls:
         self._source = IdentitySource(
             identity, trust, crl, crl_rule=crl_rule, policy=servers, passphrase=passphrase, resume=resume
         )
+        if seal_for is not None and not sign:
+            raise UsageError(
+                "a sealed call is signed too, or nobody knows whose it is", "pass sign=True beside seal_for="
+            )
+        self._messages = None
+        if sign:
+            from twoway.client.messages import Messages  # not everybody signs, and it costs a while to import
+
+            self._messages = Messages(self._source, seal_for)
         super().__init__(**arguments)
 
     def _init_transport(self, transport: Any = None, **arguments: Any) -> Any:
@@ -169,7 +185,9 @@ class Client(_Calls, httpx2.Client):  # type: ignore[misc]  # the two hooks take
     `trust` a bundle of authorities, by default the one beside the identity; `crl` revocation lists. A
     directory is read again when its files change. `servers` may narrow by policy which proven servers are
     talked to. A redirect to another origin raises RedirectElsewhere unless `redirect_identity_to` names it,
-    an http:// address PlainHttpRefused. All other arguments are httpx2's, without `verify` and `cert`.
+    an http:// address PlainHttpRefused. `sign` signs each request (RFC 9421) and believes only answers that the
+    server signed for it, the signer being in `response.extensions["twoway.signer"]`; `seal_for` seals bodies for
+    a partner's certificate, and his answers come sealed. All other arguments are httpx2's, without `verify` and `cert`.
 
     Whatever goes wrong in a connection is raised as a TwowayError that is an httpx2.TransportError too. Who
     the server proved to be is in `response.extensions["twoway.peer"]`. TLS to an https:// proxy is made without
@@ -180,7 +198,15 @@ class Client(_Calls, httpx2.Client):  # type: ignore[misc]  # the two hooks take
 
     def _send_single_request(self, request: httpx2.Request) -> httpx2.Response:
         self._check(request)
-        return _remember_peer(super()._send_single_request(request))
+        if self._messages is None:
+            return _remember_peer(super()._send_single_request(request))
+        request.read()
+        signed, exchange = self._messages.outgoing(request)
+        response = _remember_peer(super()._send_single_request(signed))
+        try:
+            return exchange.incoming(response, b"".join(response.iter_raw()))
+        finally:
+            response.close()
 
 
 class AsyncClient(_Calls, httpx2.AsyncClient):  # type: ignore[misc]  # as above
@@ -190,7 +216,15 @@ class AsyncClient(_Calls, httpx2.AsyncClient):  # type: ignore[misc]  # as above
 
     async def _send_single_request(self, request: httpx2.Request) -> httpx2.Response:
         self._check(request)
-        return _remember_peer(await super()._send_single_request(request))
+        if self._messages is None:
+            return _remember_peer(await super()._send_single_request(request))
+        await request.aread()
+        signed, exchange = self._messages.outgoing(request)
+        response = _remember_peer(await super()._send_single_request(signed))
+        try:
+            return exchange.incoming(response, b"".join([part async for part in response.aiter_raw()]))
+        finally:
+            await response.aclose()
 
 
 def session(response: httpx2.Response) -> Session | None:

@@ -6,4 +6,12 @@ from twoway.server.peer import peer
 from twoway.server.running import Server
 from twoway.server.serving import background, running, serve
 
-__all__ = ["Journal", "ServeOptions", "Server", "background", "peer", "running", "serve"]
+__all__ = [
+    "Journal",
+    "ServeOptions",
+    "Server",
+    "background",
+    "peer",
+    "running",
+    "serve",
+]

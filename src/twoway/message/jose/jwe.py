@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from joserfc import jwe
 from joserfc._rfc7516.message import perform_decrypt  # what jwe.decrypt_… call; see _joined
+from joserfc.registry import HeaderParameter
 
 from twoway.credential import Credential, describe, fingerprint_of
 from twoway.message.faults import AlgorithmRefused, CannotOpen, MessageMalformed, MessageTooLarge, NotForUs
@@ -46,7 +47,7 @@ class _Registry(jwe.JWERegistry):
 
 
 def _registry(*algorithms: str) -> _Registry:
-    return _Registry(algorithms=[*algorithms, *CONTENT])
+    return _Registry({"iss": HeaderParameter("Issuer", "str")}, algorithms=[*algorithms, *CONTENT])
 
 
 def seal(
@@ -54,12 +55,14 @@ def seal(
     recipients: tuple[Recipient, ...],
     *,
     content_type: str | None = None,
+    signer: str | None = None,
     as_json: bool | None = None,
 ) -> bytes:
     """Seal content of at most 64 MiB; compact for one recipient, JSON for several or where `as_json`.
 
     AES-256-GCM under a fresh key, which goes to RSA keys by RSA-OAEP-256 and to EC keys by ECDH-ES+A256KW;
-    `x5t#S256` says for whose certificate. Raises MessageTooLarge, CannotReceive or KeyUsageForbids.
+    `x5t#S256` says for whose certificate. `signer` is the thumbprint of who signs the sealed message, as `iss`
+    (RFC 7519 §5.3). Raises MessageTooLarge, CannotReceive or KeyUsageForbids.
     """
     if len(content) > MAX_CONTENT:
         raise MessageTooLarge(FORMAT, MAX_CONTENT)
@@ -68,6 +71,8 @@ def seal(
     protected: Headers = {"enc": CONTENT[0]}
     if content_type is not None:
         protected["cty"] = content_type
+    if signer is not None:
+        protected["iss"] = signer
     registry = _registry(*RSA_ALGORITHMS, *EC_ALGORITHMS)
     heads = [_header_for(one.certificate) for one in recipients]
     keys = [public_jwk(one.certificate) for one in recipients]
@@ -91,8 +96,21 @@ def _header_for(certificate: x509.Certificate) -> Headers:
     }
 
 
+class OpenedJwe(NamedTuple):
+    """The content, its type if the sender said one (`cty`), and who signed it around, if he said that (`iss`)."""
+
+    content: bytes
+    content_type: str | None
+    signer: str | None
+
+
 def open_sealed(message: bytes, identity: Credential) -> tuple[bytes, str | None]:
-    """The content, and its type if the sender said one (`cty`).
+    """The content and its type; raises as `open_whole`."""
+    return open_whole(message, identity)[:2]
+
+
+def open_whole(message: bytes, identity: Credential) -> OpenedJwe:
+    """Open a message with the key of an identity.
 
     Raises MessageMalformed, NotForUs, AlgorithmRefused, and CannotOpen for everything that depends on the
     key. Not checked: who sealed it, which anybody can.
@@ -114,8 +132,12 @@ def open_sealed(message: bytes, identity: Credential) -> tuple[bytes, str | None
             perform_decrypt(sealed, _registry(headers["alg"]))
     except Exception:  # noqa: BLE001 - many kinds, and which one it was is nobody's business
         raise CannotOpen(identity.describe()) from None
-    content_type = protected.get("cty")
-    return sealed.plaintext or b"", content_type if isinstance(content_type, str) else None
+    content_type, signer = protected.get("cty"), protected.get("iss")
+    return OpenedJwe(
+        sealed.plaintext or b"",
+        content_type if isinstance(content_type, str) else None,
+        signer if isinstance(signer, str) else None,
+    )
 
 
 def _joined(
