@@ -55,6 +55,8 @@ class ClientSide:
     seal_for: tuple[Recipient, ...] = ()
 
     def __post_init__(self) -> None:
+        for one in self.seal_for:
+            check_may_receive(one.certificate, jwe.FORMAT, jwe.RECEIVERS)
         if self.seal_for:  # or the answer could not be sealed for us
             check_may_receive(self.identity.leaf, jwe.FORMAT, jwe.RECEIVERS)
 
