@@ -289,3 +289,19 @@ def test_a_sealed_message_is_no_signed_one(pki: Pki):
 def test_issuer_and_serial_number_are_der(pki: Pki):
     found = core.Sequence.load(_issuer_and_serial(pki.identity().leaf))
     assert found[1].native == pki.identity().leaf.serial_number
+
+
+def test_files_are_signed_and_verified_with_progress(pki: Pki, tmp_path: Path):
+    source, signed, out = tmp_path / "content", tmp_path / "signed", tmp_path / "out"
+    source.write_bytes(CONTENT)
+    seen: list[int] = []
+    message.sign_file(source, signed, identity=pki.identity(), format="cms", progress=seen.append)
+    assert seen[-1] == len(CONTENT)
+    verified = message.verify_file(signed, out, trust=pki.trust, progress=seen.append)
+    assert (verified.signer.common_name, out.read_bytes()) == ("orders", CONTENT)
+    message.sign_file(source, signed, identity=pki.identity(), format="cms", detached=True)
+    assert message.verify_file(signed, trust=pki.trust, content=source).signer.common_name == "orders"
+    sealed = tmp_path / "sealed"
+    message.seal_file(source, sealed, to=pki.identity(), trust=pki.trust, format="cms", progress=seen.append)
+    message.open_file(sealed, out, identity=pki.identity(), progress=seen.append)
+    assert out.read_bytes() == CONTENT

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,3 +104,58 @@ def test_a_file_that_is_not_there_is_asked_wrongly(run_twoway: Command, place: P
     done = run_twoway("open", "nothing", "--identity", "orders", cwd=place)
     assert done.returncode == 2
     assert "nothing does not exist" in done.stderr
+
+
+def test_what_is_sealed_is_for_sharing_and_what_is_opened_is_not(run_twoway: Command, place: Path):
+    (place / "order").write_text("x")
+    run_twoway("seal", "order", "--to", "orders", "--ca", "ca.pem", "-o", "sealed", cwd=place)
+    run_twoway("open", "sealed", "--identity", "orders", "-o", "opened", cwd=place)
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE((place / "sealed").stat().st_mode) == 0o666 & ~umask
+    assert stat.S_IMODE((place / "opened").stat().st_mode) == 0o600
+
+
+def test_a_result_goes_to_a_device_too(run_twoway: Command, place: Path):
+    (place / "order").write_text("x")
+    done = run_twoway("seal", "order", "--to", "orders", "--ca", "ca.pem", "-o", "/dev/null", cwd=place)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.slow
+def test_a_bar_is_shown_on_a_terminal_and_bytes_are_not(place: Path):
+    """Only on stderr, only for large files; and nothing binary is printed where a person looks."""
+    with (place / "large").open("wb") as file:
+        file.truncate(80 << 20)
+    script = Path(sys.executable).with_name("twoway")
+    command = [script, "seal", "large", "--to", "orders", "--ca", "ca.pem", "--format", "cms"]
+    terminal, inside = pty.openpty()
+    done = subprocess.run(
+        [*command, "-o", "sealed"], cwd=place, stdout=subprocess.PIPE, stderr=inside, timeout=60,
+        env={**os.environ, "TERM": "xterm"},
+    )  # fmt: skip
+    told = os.read(terminal, 65536)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"sealing" in told
+    done = subprocess.run(command, cwd=place, stdout=inside, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(inside)
+    os.close(terminal)
+    assert done.returncode == 2
+    assert "would go to a terminal" in done.stderr
+
+
+def test_a_key_in_an_encrypted_identity_is_encrypted_too(run_twoway: Command, place: Path, pki: Pki):
+    pki.identity("ed25519").save(place / "locked", passphrase="tell nobody")
+    (place / "word").write_text("tell nobody")
+    (place / "word").chmod(0o600)
+    word = ("--passphrase-file", "word")
+    made = run_twoway("sealing-key", "--identity", "locked", "-o", "card", *word, cwd=place)
+    assert made.returncode == 0, made.stderr
+    assert (place / "locked" / "sealing-key.pem").read_text().count("ENCRYPTED") == 4
+    (place / "order").write_text("order 1223")
+    run_twoway("seal", "order", "--to", "card", "--ca", "ca.pem", "--format", "hpke", "-o", "s", cwd=place)
+    assert run_twoway("open", "s", "--identity", "locked", *word, cwd=place).stdout == "order 1223"
+    refused = run_twoway("open", "s", "--identity", "locked", cwd=place)
+    assert refused.returncode == 2
+    assert "passphrase" in refused.stderr

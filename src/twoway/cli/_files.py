@@ -53,15 +53,16 @@ def source(path: Path, doing: str) -> Iterator[Source]:
 
 
 @contextlib.contextmanager
-def result(path: Path, *, binary: bool = False) -> Iterator[BinaryIO]:
+def result(path: Path, *, binary: bool = False, private: bool = True) -> Iterator[BinaryIO]:
     """Where a result goes: it appears, or is printed, only when the block ends well.
 
-    Raises UsageError for a `binary` one that would go to a terminal.
+    A file is readable by its owner only unless it is not `private`. Raises UsageError for a `binary` result
+    that would go to a terminal.
     """
     from twoway.message.streams import appearing
 
     if str(path) != "-":
-        with appearing(path) as file:
+        with appearing(path, private=private) as file:
             yield file
         return
     if binary and sys.stdout.isatty():

@@ -39,6 +39,6 @@ def seal(
     from twoway.message.sealing import seal_stream
 
     believed = recipients(to, trust_of(ca, crl))
-    with source(file, "sealing") as content, result(output, binary=format != "jwe") as sink:
+    with source(file, "sealing") as content, result(output, binary=format != "jwe", private=False) as sink:
         seal_stream(content, sink, believed, format=format)  # type: ignore[arg-type]
     return 0

@@ -48,7 +48,11 @@ def sealing_key(
 
     passphrase = Passphrase(f"the key of {identity}", file=passphrase_file, command=passphrase_command)
     credential = Credential.load(identity, passphrase=passphrase)
-    key = load_sealing_keys(identity / NAME, passphrase)[0] if renew_card else new_sealing_key(identity)
-    with result(output, binary=True) as sink:
+    key = (
+        load_sealing_keys(identity / NAME, passphrase)[0]
+        if renew_card
+        else new_sealing_key(identity, passphrase)
+    )
+    with result(output, binary=True, private=False) as sink:
         sink.write(key.card(credential, days=days))
     return 0

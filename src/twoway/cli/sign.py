@@ -41,6 +41,6 @@ def sign(
     from twoway.message.signing import sign_stream
 
     credential = load_identity(identity, passphrase_file, passphrase_command)
-    with source(file, "signing") as content, result(output, binary=format != "jws") as sink:
+    with source(file, "signing") as content, result(output, binary=format != "jws", private=False) as sink:
         sign_stream(content, sink, [credential], format=format, detached=detached)  # type: ignore[arg-type]
     return 0

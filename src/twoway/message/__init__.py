@@ -20,7 +20,7 @@ from twoway.message.recipient import Recipient, recipients
 from twoway.message.sealing import SEAL_FORMATS, Opened, SealFormat, open_file, seal, seal_file
 from twoway.message.sealing import open_message as open  # noqa: A004 - called as message.open
 from twoway.message.signer import Verified
-from twoway.message.signing import SIGN_FORMATS, SignFormat, sign, verify
+from twoway.message.signing import SIGN_FORMATS, SignFormat, sign, sign_file, verify, verify_file
 
 __all__ = [
     "SEAL_FORMATS",
@@ -52,5 +52,7 @@ __all__ = [
     "seal",
     "seal_file",
     "sign",
+    "sign_file",
     "verify",
+    "verify_file",
 ]

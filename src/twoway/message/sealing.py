@@ -93,7 +93,7 @@ def seal_file(
 ) -> tuple[Recipient, ...]:
     """Seal a file into another, which appears whole or not at all; raises as `seal`. Returns the recipients."""
     believed = recipients(to, trust, now=now)
-    with reading(source) as content, appearing(target) as sink:
+    with reading(source) as content, appearing(target, private=False) as sink:
         watched = Watched(content, progress) if progress else content
         seal_stream(watched, sink, believed, format=format, content_type=content_type)
     return believed

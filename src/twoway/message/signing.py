@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
@@ -21,7 +22,7 @@ from twoway.message.jose.jws import MAX_SIGNATURES
 from twoway.message.looks import Looked, format_of, unarmoured
 from twoway.message.recipient import Addressee, Believed, chain_of, trust_in
 from twoway.message.signer import Verified
-from twoway.message.streams import Source, read_whole
+from twoway.message.streams import Progress, Source, Watched, appearing, read_whole, reading
 from twoway.trust import Trust
 from twoway.trust.verification import Purpose
 
@@ -79,6 +80,52 @@ def verify(
         now=now,
     )
     return Verified(sink.getvalue() if content is None else None, verified.signers)
+
+
+def sign_file(
+    source: str | Path,
+    target: str | Path,
+    *,
+    identity: Signers,
+    format: SignFormat = "jws",
+    detached: bool = False,
+    passphrase: Passphrase = None,
+    progress: Progress | None = None,
+) -> None:
+    """Sign a file into another, which appears whole or not at all; raises as `sign`."""
+    credentials = credentials_of(identity, passphrase)
+    with reading(source) as content, appearing(target, private=False) as sink:
+        watched = Watched(content, progress) if progress else content
+        sign_stream(watched, sink, credentials, format=format, detached=detached)
+
+
+def verify_file(
+    source: str | Path,
+    target: str | Path | None = None,
+    *,
+    trust: Believed,
+    content: str | Path | None = None,
+    signer: Addressee | None = None,
+    purpose: Purpose | None = None,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> Verified:
+    """Verify a signed file, its content into another, which appears only if all signatures hold; as `verify`.
+
+    `content` is the file that a detached signature is about.
+    """
+    with ExitStack() as stack:
+        message: Source = stack.enter_context(reading(source))
+        about: Source | None = stack.enter_context(reading(content)) if content is not None else None
+        if progress is not None:
+            message, about = (
+                (message, Watched(about, progress)) if about else (Watched(message, progress), None)
+            )
+        sink = stack.enter_context(appearing(target)) if target is not None else None
+        given = chain_of(signer) if signer is not None else None
+        return verify_stream(
+            message, sink, trust_in(trust), content=about, signer=given, purpose=purpose, now=now
+        )
 
 
 def sign_stream(

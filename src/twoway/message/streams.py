@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -78,22 +79,22 @@ def reading(path: str | Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def appearing(path: str | Path) -> Iterator[BinaryIO]:
+def appearing(path: str | Path, *, private: bool = True) -> Iterator[BinaryIO]:
     """A file that gets its name only when the block ends well: until then nobody can take it for the result.
 
-    It lies beside the name, readable by its owner only, and is removed when the block raises. What a link
-    points at is replaced, the link stays. A device or pipe is written to at the end. Raises FileUnwritable.
+    It lies beside the name and is removed when the block raises. A `private` one is readable by its owner only,
+    from its first byte. What a link points at is replaced, the link stays. A device or pipe is written to at
+    the end. Raises FileUnwritable.
     """
     target = Path(path).resolve()
     special = target.exists() and not target.is_file()
+    beside = Path(tempfile.gettempdir()) if special else target.parent
+    aside = beside / f".{target.name}.{secrets.token_hex(8)}.part"
+    mode = 0o600 if private or special else 0o666  # of the second the umask takes what it should
     try:
-        # mkstemp makes it with mode 0600 and no second owner.
-        descriptor, name = tempfile.mkstemp(
-            dir=None if special else target.parent, prefix=f".{target.name}.", suffix=".part"
-        )
+        descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except OSError as error:
         raise FileUnwritable(str(path), error.strerror or type(error).__name__) from None
-    aside = Path(name)
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file

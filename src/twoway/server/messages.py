@@ -18,7 +18,7 @@ from twoway.errors import PeerUntrusted, TwowayError, UsageError
 from twoway.message.faults import MessageError
 from twoway.message.http.exchange import Judged, ServerSide
 from twoway.message.http.exchanged import HttpRequest, HttpResponse, values_of
-from twoway.message.http.faults import ExchangeRefused, SignatureMalformed
+from twoway.message.http.faults import BodyTooLarge, ExchangeRefused, SignatureMalformed
 from twoway.message.http.verifying import Verifier
 from twoway.server.peer import EXTENSION
 from twoway.tls.reload import FileWatch
@@ -79,7 +79,7 @@ class SignedMessages:
         request = HttpRequest(scope["method"], "", _headers(scope), body or b"")
         try:
             if body is None:
-                raise _TooLarge(self._max_body)
+                raise BodyTooLarge(self._max_body)
             request = replace(request, url=self._url(scope, request))
             judged = side.incoming(request, also=_connection(scope))
         except TwowayError as error:
@@ -151,18 +151,6 @@ def signer(scope: Mapping[str, Any]) -> Peer:
             "wrap the application: twoway.SignedMessages(app, identity=…)",
         ) from None
     return found.signer
-
-
-class _TooLarge(ExchangeRefused):
-    code = "body_too_large"
-    status = 413
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"expected a body of at most {limit} bytes, got more")
-
-    @property
-    def remedy(self) -> str:
-        return "send less at once, or raise max_body"
 
 
 class _Given:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from twoway.credential import BadKey, Credential, read, write_private
+from twoway.credential import BadKey, Credential, KeyEncrypted, read, write_private
 from twoway.credential.files import read_private
 from twoway.credential.keys import Passphrase, encryption_for, resolve
 from twoway.credential.pem import scan
@@ -111,16 +111,23 @@ def load_sealing_keys(path: str | Path, passphrase: Passphrase = None) -> tuple[
 
 
 def new_sealing_key(directory: str | Path, passphrase: Passphrase = None) -> SealingKey:
-    """A new pair in an identity directory, in front of those that it has: what was sealed for them still opens."""
+    """A new pair in an identity directory, in front of those that it has: what was sealed for them still opens.
+
+    It is encrypted where the identity's own key is: then the passphrase is asked for, or KeyEncrypted raised.
+    """
     place = Path(directory)
     if not (place / "cert.pem").is_file():
         raise UsageError(f"{place} is no identity directory", "name one that has cert.pem and key.pem")
+    encrypted = b"ENCRYPTED" in read(place / "key.pem")
+    secret = resolve(passphrase) if encrypted or not callable(passphrase) else None
+    if encrypted and secret is None:
+        raise KeyEncrypted(str(place / "key.pem"))
     path = place / FILE
     made = SealingKey.generate()
     kept = read(path) if path.exists() else b""
     if len(scan(kept, where=str(path)) if kept else ()) >= 2 * MAX_KEYS:
         raise UsageError(f"{path} holds {MAX_KEYS} pairs already", "remove the oldest, at its end")
-    write_private(path, made.pem(passphrase) + kept)
+    write_private(path, made.pem(secret) + kept)
     return made
 
 

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from datetime import datetime, timedelta
 
-from twoway.message.http.faults import Replayed, SignatureOutOfTime
+from twoway.message.http.faults import Replayed, TooManyRequests
 
 
 class ReplayCache:
@@ -21,7 +21,7 @@ class ReplayCache:
         self._lock = threading.Lock()
 
     def check(self, signer: str, nonce: str, *, until: datetime, now: datetime) -> None:
-        """A nonce of a signer that was not seen before; raises Replayed, or SignatureOutOfTime when full."""
+        """A nonce of a signer that was not seen before; raises Replayed, or TooManyRequests."""
         key = (signer, nonce)
         with self._lock:
             if key in self._seen:
@@ -29,9 +29,7 @@ class ReplayCache:
             if len(self._seen) >= self._capacity:
                 self._forget(now)
             if len(self._seen) >= self._capacity:
-                raise SignatureOutOfTime(
-                    "too many signed requests are in time to tell a repeated one: try again later"
-                )
+                raise TooManyRequests(self._capacity)
             self._seen[key] = until + timedelta(seconds=1)
 
     def _forget(self, now: datetime) -> None:

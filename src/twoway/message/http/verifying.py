@@ -30,6 +30,7 @@ from twoway.trust.verification import MAX_CHAIN
 
 MAX_AGE = timedelta(minutes=5)
 SKEW = timedelta(seconds=30)
+MAX_NONCE = 256
 _TARGET = ("@target-uri",)
 _PARTS = ("@authority", "@path", "@query")
 
@@ -74,6 +75,8 @@ class Verifier:
             nonce = one.covered.parameters.get("nonce")
             if not isinstance(nonce, str) or not nonce:
                 raise NotCovered("a nonce")
+            if len(nonce) > MAX_NONCE:
+                raise SignatureMalformed(f"the nonce has more than {MAX_NONCE} characters")
             self.replays.check(peer.fingerprint, nonce, until=now + self.max_age + 2 * self.skew, now=now)
         return tuple(peers)
 
