@@ -7,12 +7,15 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.postgres import Server
 
 IN_CI = os.environ.get("CI") == "true"
 _MISSING = "is not installed"
@@ -94,6 +97,37 @@ def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real PostgreSQL, one for all tests; `postgres.fresh()` is the URL of a new database."""
+    from tests.postgres import server
+
+    with server() as found:
+        yield found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What a module says in STORES, its tests run on: an authority's store in SQLite, in PostgreSQL, or in both."""
+    if "store_kind" in metafunc.fixturenames:
+        kinds = getattr(metafunc.module, "STORES", ("sqlite",))
+        marks = {"postgresql": pytest.mark.judge}
+        values = [pytest.param(kind, marks=marks.get(kind, ())) for kind in kinds]
+        metafunc.parametrize("store_kind", values, indirect=True)
+
+
+@pytest.fixture
+def store_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def store_url(store_kind: str, request: pytest.FixtureRequest) -> str | None:
+    """Where the store of the test's authority is; None is a file in its directory."""
+    if store_kind == "sqlite":
+        return None
+    return str(request.getfixturevalue("postgres").fresh())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,12 +27,16 @@ MakeAuthority = Callable[..., Authority]
 
 
 @pytest.fixture
-def make_authority(tmp_path: Path) -> Iterator[MakeAuthority]:
+def make_authority(
+    tmp_path: Path, store_kind: str, request: pytest.FixtureRequest
+) -> Iterator[MakeAuthority]:
     """Make authorities below the test's directory; they are closed at its end."""
     made: list[Authority] = []
 
     def make(where: str = "pki", **options: object) -> Authority:
         options = {"name": "Acme", "now": NOW, "no_passphrase": True} | options
+        if store_kind == "postgresql":
+            options["store"] = request.getfixturevalue("postgres").fresh()
         made.append(Authority.create(tmp_path / where, **options))
         return made[-1]
 

@@ -17,6 +17,8 @@ from twoway.credential import KEY_TYPES, UnsupportedKey, key_type_of
 from twoway.errors import UsageError
 from twoway.names import BadName
 
+STORES = ("sqlite", "postgresql")
+
 BOTH = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from tests.authority.conftest import MakeAuthority
 from twoway.authority import Authority
 
+STORES = ("sqlite", "postgresql")
+
 # Each line is written by one write(2) after the certificate was returned: what is on the pipe was handed out.
 ISSUE_UNTIL_KILLED = """
 import os, sys, threading

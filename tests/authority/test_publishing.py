@@ -15,6 +15,8 @@ from twoway.authority.crl import Entry
 from twoway.authority.faults import CrlStuck, RootKeyOffline
 from twoway.credential import KEY_TYPES
 
+STORES = ("sqlite", "postgresql")
+
 
 def load(authority: Authority, now: datetime.datetime = NOW) -> list[x509.CertificateRevocationList]:
     return [x509.load_der_x509_crl(each) for each in authority.crls(now=now)]

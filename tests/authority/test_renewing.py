@@ -20,6 +20,8 @@ from twoway.authority.refusals import (
 from twoway.credential import generate_key
 from twoway.errors import UsageError
 
+STORES = ("sqlite", "postgresql")
+
 LATER = NOW + 60 * DAY
 
 

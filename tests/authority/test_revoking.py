@@ -16,6 +16,8 @@ from twoway.authority.refusals import (
     SelectorAmbiguous,
 )
 
+STORES = ("sqlite", "postgresql")
+
 
 def entries(authority: Authority) -> dict[int, x509.RevokedCertificate]:
     issuing = x509.load_der_x509_crl(authority.crls(now=NOW)[0])

@@ -20,6 +20,8 @@ from twoway.authority.refusals import AlreadyRevoked, NoSuchCertificate, ReasonU
 from twoway.credential import FileUnwritable, certificate_pem
 from twoway.errors import UsageError
 
+STORES = ("sqlite", "postgresql")
+
 
 def offline(authority: Authority, out: Path) -> Path:
     authority.root_key.export(out, now=NOW)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import sqlalchemy
@@ -20,14 +18,16 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.authority.conftest import NOW
 from twoway.authority import Authority, migrate, schema
-from twoway.authority.faults import DiskFull, StoreLocked, StoreTooNew, StoreUnusable
-from twoway.authority.store import Store, _fault
+from twoway.authority.faults import StoreTooNew
+from twoway.authority.store import Store
 from twoway.authority.transaction import Transaction
+
+STORES = ("sqlite", "postgresql")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.create(tmp_path / "authority.db")
+def store(tmp_path: Path, store_url: str | None) -> Iterator[Store]:
+    store = Store.create(store_url or tmp_path / "authority.db")
     store.write(lambda transaction: add_name(transaction, "first"))
     yield store
     store.close()
@@ -41,20 +41,6 @@ def add_name(transaction: Transaction, value: str) -> str:
 def stored(store: Store) -> list[str]:
     with store.read() as connection:
         return list(connection.execute(select(schema.names.c.value).order_by(schema.names.c.value)).scalars())
-
-
-def pragma(store: Store, name: str) -> object:
-    with store.read() as connection:
-        return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-
-
-def test_commits_are_synchronous_and_ahead_in_a_log(store: Store) -> None:
-    """SQLite: FULL (2) syncs the log at each commit, so that a power cut takes nothing that was promised."""
-    assert (pragma(store, "journal_mode"), pragma(store, "synchronous"), pragma(store, "foreign_keys")) == (
-        "wal",
-        2,
-        1,
-    )
 
 
 def gathered(store: Store, *works: Callable[[], object]) -> None:
@@ -133,93 +119,24 @@ def test_a_reader_sees_one_moment(store: Store) -> None:
     assert len(stored(store)) == 2
 
 
-def test_a_lock_that_is_held_too_long_is_told(tmp_path: Path) -> None:
-    Store.create(tmp_path / "authority.db").close()
-    holder = sqlite3.connect(tmp_path / "authority.db", isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    store = Store.open(tmp_path / "authority.db", lock_wait=0.05)
-    with pytest.raises(StoreLocked) as locked:
-        store.write(lambda transaction: add_name(transaction, "x"))
-    assert locked.value.args == (str(tmp_path / "authority.db"), 0.05)
-    holder.execute("ROLLBACK")
-    holder.close()
-    assert store.write(lambda transaction: add_name(transaction, "x")) == "x"
-    store.close()
-
-
-def issue_many(authority: Authority, number: int) -> None:
-    for _ in range(number):
-        authority.issue_client("one of many", now=NOW)
-
-
-def open_and_read(directory: Path) -> None:
-    with Authority.open(directory) as opened:
-        opened.list()
-        opened.verify_audit()
-
-
-def test_a_full_disk_is_told_and_nothing_is_handed_out(authority: Authority) -> None:
-    """SQLITE_FULL, here by SQLite's own limit; with room again, work goes on."""
-    authority.issue_client("before", now=NOW)
-    limits = [pragma(authority.store, "page_count"), 1_000_000]
-
-    def limit(pages: object) -> None:
-        authority.store.write(
-            lambda transaction: transaction.read(sqlalchemy.text(f"PRAGMA max_page_count = {pages}")).scalar()
-        )
-
-    limit(limits[0])
-    with pytest.raises(DiskFull) as full:
-        issue_many(authority, 200)
-    assert full.value.path.endswith("authority.db")
-    remembered = len(authority.list())
-    limit(limits[1])
-    authority.issue_client("after", now=NOW)
-    assert len(authority.list()) == remembered + 1
-    assert authority.verify_audit().certificates == remembered + 1
-
-
-@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR | 19 << 8, sqlite3.SQLITE_CANTOPEN])
-@pytest.mark.parametrize(("room", "kind"), [(0, DiskFull), (1 << 30, StoreUnusable)])
-def test_a_disk_without_room_is_not_told_as_damage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, room: int, kind: type
-) -> None:
-    """Where not even the WAL's shared memory finds room SQLite says "disk I/O error", to readers too."""
-    failure = sqlite3.OperationalError("disk I/O error")
-    failure.sqlite_errorcode = code
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=room, f_frsize=1))
-    assert type(_fault(tmp_path / "authority.db", 1.0, failure)) is kind
-
-
-def test_a_damaged_file_is_told(authority: Authority) -> None:
-    path = authority.directory / "authority.db"
-    authority.close()
-    damaged = bytearray(path.read_bytes())
-    damaged[4096 : 4096 * 3] = os.urandom(8192)
-    path.write_bytes(damaged)
-    with pytest.raises(StoreUnusable):
-        open_and_read(authority.directory)
-
-
 def test_a_store_of_a_later_version_is_left_alone(authority: Authority) -> None:
-    path = authority.directory / "authority.db"
+    def later(transaction: Transaction) -> None:
+        transaction.execute(sqlalchemy.text("UPDATE alembic_version SET version_num = '9999'"))
+
+    authority.store.write(later)
+    where = authority.store.where
     authority.close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
     with pytest.raises(StoreTooNew) as new:
         Authority.open(authority.directory)
-    assert new.value.args == (str(path), schema.VERSION, "9999")
+    assert new.value.args == (where, schema.VERSION, "9999")
 
 
 def columns(engine: sqlalchemy.Engine) -> dict[str, object]:
     inspector = sqlalchemy.inspect(engine)
     return {
         table: (
-            [
-                (c["name"], str(c["type"]), c["nullable"], c["primary_key"])
-                for c in inspector.get_columns(table)
-            ],
+            [(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(table)],
+            inspector.get_pk_constraint(table)["constrained_columns"],
             sorted(map(str, inspector.get_indexes(table))),
             sorted(map(str, inspector.get_unique_constraints(table))),
             sorted(map(str, inspector.get_foreign_keys(table))),
@@ -229,30 +146,68 @@ def columns(engine: sqlalchemy.Engine) -> dict[str, object]:
     }
 
 
-def test_the_migrations_lead_to_the_same_tables_as_a_fresh_store(tmp_path: Path, store: Store) -> None:
-    """A fresh store is made without Alembic, which takes long to import: the two ways must not part."""
-    old = Store(tmp_path / "old.db")
+def begun_long_ago(place: Path | str) -> None:
+    """A store as the first version of twoway would have left it before its first migration."""
+    old = Store(place)
     with old._writing_engine().begin() as connection:
         connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-        migrate.upgrade(connection)
+        migrate.upgrade(connection, "0001")
     old.close()
-    migrated = Store.open(tmp_path / "old.db")
-    assert columns(migrated._engine) == columns(store._engine)
-    assert migrated._version() == store._version() == schema.VERSION
-    migrated.close()
 
 
-def test_an_older_store_is_migrated_when_it_is_opened(tmp_path: Path) -> None:
-    path = tmp_path / "authority.db"
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-    connection.close()
-    store = Store(path)
-    with store._writing_engine().begin() as writing:
-        assert migrate.knows(schema.VERSION)
-        migrate.upgrade(writing)
-    store.close()
-    assert stored(Store.open(path)) == []
+def test_the_migrations_lead_to_the_same_tables_as_a_fresh_store(
+    tmp_path: Path, store: Store, store_kind: str, request: pytest.FixtureRequest
+) -> None:
+    """A fresh store is made without Alembic, which takes long to import: the two ways must not part.
+
+    An older store is migrated when it is opened, by whoever is first of several.
+    """
+    sqlite = store_kind == "sqlite"
+    place = tmp_path / "old.db" if sqlite else request.getfixturevalue("postgres").fresh()
+    begun_long_ago(place)
+    opened: list[Store] = []
+    threads = [threading.Thread(target=lambda: opened.append(Store.open(place))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == 4
+    assert columns(opened[0]._engine) == columns(store._engine)
+    assert {each._version() for each in opened} == {store._version()} == {schema.VERSION}
+    for each in opened:
+        each.close()
+
+
+def test_only_one_process_is_alone_with_a_task(authority: Authority) -> None:
+    """Several copies keep CRLs fresh: one at a time does it, and another one takes over when it dies."""
+    code = (
+        "import sys; from twoway.authority import Authority\n"
+        "with Authority.open(sys.argv[1]) as a, a.store.alone('crl') as alone, a.store.alone('other') as other:\n"
+        "    print(alone, other, flush=True); sys.stdin.read(1)"
+    )
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, authority.directory],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def said(process: subprocess.Popen[str]) -> str:
+        assert process.stdout is not None
+        return process.stdout.readline().strip()
+
+    with start() as first:
+        assert said(first) == "True True"
+        with authority.store.alone("crl") as alone, start() as second:
+            assert not alone
+            assert said(second) == "False False"
+            second.kill()
+        first.kill()
+    deadline, alone = time.monotonic() + 10, False
+    while not alone and time.monotonic() < deadline:
+        with authority.store.alone("crl") as alone:
+            pass
+    assert alone
 
 
 def test_opening_does_not_import_alembic(authority: Authority) -> None:

@@ -22,6 +22,8 @@ from twoway.authority.guard import Guard
 from twoway.authority.refusals import ProfileUnknown, TokenLifetime, TokenRefused, TokenSpent
 from twoway.authority.tokens import LEEWAY, MAX_TOKEN, Token, Tokens
 
+STORES = ("sqlite", "postgresql")
+
 
 def make(authority: Authority, name: str = "orders", **more: Any) -> Token:
     return authority.tokens.make("client", name, **{"actor": "tester", "now": NOW, **more})

@@ -67,8 +67,8 @@ Serve = Callable[..., contextlib.AbstractContextManager[Served]]
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Iterator[Authority]:
-    with Authority.create(tmp_path / "pki", name="Acme", no_passphrase=True) as made:
+def authority(tmp_path: Path, store_url: str | None) -> Iterator[Authority]:
+    with Authority.create(tmp_path / "pki", name="Acme", no_passphrase=True, store=store_url) as made:
         yield made
 
 

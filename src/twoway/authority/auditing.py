@@ -112,6 +112,8 @@ def _checkpoints(connection: Connection, root: x509.Certificate) -> dict[int, li
 
 def _check_database(connection: Connection) -> None:
     """A damaged index would answer that a certificate is not revoked while the table says that it is."""
+    if connection.dialect.name != "sqlite":
+        return  # a server has its administrator for that (pg_amcheck)
     found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
     if found != "ok":
         raise AuditBroken(1, f"the database itself is damaged: {found}")

@@ -77,6 +77,7 @@ class Authority:
         now: datetime.datetime | None = None,
         name_constraints: Constraints | Iterable[str] | None = None,
         public_url: str | None = None,
+        store: str | None = None,
     ) -> Authority:
         """A new authority in a new directory, which appears whole or not at all.
 
@@ -101,6 +102,7 @@ class Authority:
             public_url=None if public_url is None else whereabouts.checked(public_url),
             actor=login(),
             now=moment_of(now),
+            store_url=store,
         )
         if not secret and not no_passphrase:
             _log.warning(
@@ -116,22 +118,23 @@ class Authority:
         passphrase: keys.Passphrase = None,
         root_key: str | os.PathLike[str] | None = None,
         lock_wait: float | None = None,
+        store: str | None = None,
     ) -> Authority:
         """The authority in that directory.
 
         `passphrase` may be a callable, asked once when an encrypted key is first needed; `root_key` the file of a
-        root's key that is offline. Raises NotAnAuthority, StoreUnusable, StoreTooNew, StoreLocked, StoreForeign.
+        root's key that is offline; `store` the URL of a database instead of the directory's own. Raises NotAnAuthority, StoreUnusable, StoreTooNew, StoreLocked, StoreForeign.
         """
         where = directory.existing(Path(path).absolute())
-        store = Store.open(where / directory.STORE, lock_wait=lock_wait)
+        found = Store.open(store or directory.store_of(where), lock_wait=lock_wait)
         try:
             opened = cls(
-                where, store, passphrase, Path(root_key).absolute() if root_key is not None else None
+                where, found, passphrase, Path(root_key).absolute() if root_key is not None else None
             )
             directory.check_root(where, opened.root_certificate)
             return opened
         except BaseException:
-            store.close()
+            found.close()
             raise
 
     def close(self) -> None:
@@ -341,8 +344,6 @@ class Authority:
             self.store.write(revoking(record, reason, actor=requested_by or self.requested_by, now=moment))
         return found
 
-    # -- remembering
-
     def list(self, match: str | None = None, **only: Unpack[Only]) -> tuple[Record, ...]:
         """The certificates that fit everything given, oldest first; `match` as in `find`."""
         return self._register.list(match, **only)
@@ -376,8 +377,6 @@ class Authority:
     def trust_bundle_pem(self) -> bytes:
         """The root's certificate: what everybody who is to believe this authority has to have."""
         return certificate_pem(self.root_certificate)
-
-    # -- accounting for it
 
     def audit(self, *, after: int = 0, limit: int | None = None) -> Iterator[Row]:
         """The audit log from the row after `after` on, as it stands."""

@@ -10,11 +10,18 @@ from pathlib import Path
 
 from cryptography import x509
 
-from twoway.authority.faults import DirectoryTaken, DirectoryUnwritable, NotAnAuthority, StoreForeign
+from twoway.authority.faults import (
+    DirectoryTaken,
+    DirectoryUnwritable,
+    NotAnAuthority,
+    StoreForeign,
+    StoreUnusable,
+)
 from twoway.credential import certificates_from_pem, fingerprint_of, read
 from twoway.credential.files import sync_directory
 
 STORE = "authority.db"
+STORE_URL = "store"  # instead of it: where the store is, if it is on a server
 PROFILES = "profiles"
 ROOT_KEY = "root-key.pem"
 ISSUING_KEY = "issuing-key.pem"
@@ -26,9 +33,19 @@ def existing(directory: Path) -> Path:
     """The directory, if an authority is in it; raises NotAnAuthority."""
     if not directory.is_dir():
         raise NotAnAuthority(str(directory), "the directory")
-    if not (directory / STORE).is_file():
+    if not (directory / STORE).is_file() and not (directory / STORE_URL).is_file():
         raise NotAnAuthority(str(directory), STORE)
     return directory
+
+
+def store_of(directory: Path) -> Path | str:
+    """Where the store of that authority is: a file in it, or the URL of a database."""
+    try:
+        return (directory / STORE_URL).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return directory / STORE
+    except (OSError, UnicodeDecodeError) as failure:
+        raise StoreUnusable(str(directory / STORE_URL), str(failure)) from failure
 
 
 def check_root(directory: Path, root: x509.Certificate) -> None:
@@ -42,7 +59,7 @@ def check_root(directory: Path, root: x509.Certificate) -> None:
 
 def check_free(directory: Path) -> None:
     """Raise DirectoryTaken unless a new authority can be made there."""
-    if (directory / STORE).exists():
+    if (directory / STORE).exists() or (directory / STORE_URL).exists():
         raise DirectoryTaken(str(directory), True)
     if directory.is_symlink() or (directory.exists() and not _is_empty(directory)):
         raise DirectoryTaken(str(directory), False)

@@ -224,7 +224,60 @@ class StoreLocked(AuthorityError):
 
     @property
     def remedy(self) -> str:
+        if "://" in self.path:
+            return "try again; if it stays so, find who holds it: SELECT * FROM pg_locks WHERE NOT granted"
         return "try again; if it stays so, find who holds it: fuser -v " + self.path
+
+
+class StoreBusy(AuthorityError):
+    """This process uses as many connections to the database as it may, and none became free."""
+
+    code = "authority_store_busy"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"no connection to {self.path} became free in time; nothing was done"
+
+    @property
+    def remedy(self) -> str:
+        return "try again; if it stays so, ask less at a time"
+
+
+class StoreUnreachable(AuthorityError):
+    """The database's server does not answer, or the connection to it was lost. Nothing was handed out."""
+
+    code = "authority_store_unreachable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"the database {self.path} does not answer: {self.reason}; nothing was handed out"
+
+    @property
+    def remedy(self) -> str:
+        return "try again when the server is back; it connects anew by itself"
+
+
+class StoreTaken(AuthorityError):
+    """The database that a new authority was to use holds one already."""
+
+    code = "authority_store_taken"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} holds an authority already"
+
+    @property
+    def remedy(self) -> str:
+        return "make a database of its own for each authority: createdb NAME"
 
 
 class DiskFull(AuthorityError):

@@ -42,10 +42,11 @@ def found(
     public_url: str | None = None,
     actor: str,
     now: datetime.datetime,
+    store_url: str | None = None,
 ) -> None:
-    """Make a new authority in `directory`, whole or not at all.
+    """Make a new authority in `directory`, whole or not at all; its store there too, or in the database of a URL.
 
-    An empty passphrase stores the keys unencrypted. Raises UsageError, DirectoryTaken, DirectoryUnwritable.
+    An empty passphrase stores the keys unencrypted. Raises UsageError, DirectoryTaken, DirectoryUnwritable, StoreTaken.
     """
     _check(name, key_type)
     begin = (now - BACKDATE).replace(microsecond=0)
@@ -64,13 +65,18 @@ def found(
             write_public(building / certificate_file, certificate_pem(signer.certificate))
         if public_url is not None:
             write_public(building / whereabouts.FILE, f"{public_url}\n".encode("ascii"))
-        store = Store.create(building / files.STORE)
+        if store_url is not None:
+            write_private(building / files.STORE_URL, f"{store_url}\n".encode())
+        store = Store.create(store_url or building / files.STORE)
         try:
             _enter(store, name, root, issuing, actor, now)
             cas = Cas(building, store, passphrase, None)
             publishing = Publishing(store, cas, actor)
             publishing.publish(cas.root, root, now)
             publishing.publish(cas.issuing, issuing, now)
+        except BaseException:
+            store.remove()  # a file goes with its directory; on a server it has to be said
+            raise
         finally:
             store.close()
 

@@ -79,7 +79,7 @@ def search(
     query = _QUERY.order_by(_CERTIFICATES.id).limit(limit)
     moment = int(now.timestamp())
     if match is not None:
-        query = query.where(_matching(match, literally))
+        query = query.where(_matching(match, connection.dialect.name, literally))
     if state is not None:
         query = query.where(_in_state(state, moment))
     if profile is not None:
@@ -104,12 +104,11 @@ def by_certificate(
     return _record(row, int(now.timestamp()))
 
 
-def _matching(text: str, literally: bool = False) -> ColumnElement[bool]:
+def _matching(text: str, dialect: str, literally: bool = False) -> ColumnElement[bool]:
     names = schema.names.c
     if "*" in text and not literally:
-        pattern = re.sub(r"([\[\]?])", r"[\1]", text)
-        by_name = select(names.serial).where(names.value.op("GLOB")(pattern))
-        return or_(_CERTIFICATES.common_name.op("GLOB")(pattern), _CERTIFICATES.serial.in_(by_name))
+        by_name = select(names.serial).where(_like(names.value, text, dialect))
+        return or_(_like(_CERTIFICATES.common_name, text, dialect), _CERTIFICATES.serial.in_(by_name))
     bare = re.sub(r"[:\s]", "", text.lower()).removeprefix("0x")
     by_name = select(names.serial).where(names.value.in_((text, text.lower())))
     return or_(
@@ -118,6 +117,14 @@ def _matching(text: str, literally: bool = False) -> ColumnElement[bool]:
         _CERTIFICATES.fingerprint == bare,
         _CERTIFICATES.serial.in_(by_name),
     )
+
+
+def _like(column: ColumnElement[Any], text: str, dialect: str) -> ColumnElement[bool]:
+    """Whether a column fits a text in which `*` stands for anything, and everything else for itself."""
+    if dialect == "sqlite":
+        # LIKE would not see a difference between small letters and capital ones.
+        return column.op("GLOB")(re.sub(r"([\[\]?])", r"[\1]", text))
+    return column.like(re.sub(r"([%_\\])", r"\\\1", text).replace("*", "%"), escape="\\")
 
 
 def _in_state(state: State, moment: int) -> ColumnElement[bool]:

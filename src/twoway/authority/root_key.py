@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import ScalarSelect, and_, func, insert, select, update
 
 from twoway.authority import directory as files
 from twoway.authority import keys, schema
@@ -168,7 +168,7 @@ class RootKey:
         def work(transaction: Transaction) -> None:
             transaction.execute(update(issuers).where(issuers.c.id == old.id).values(**values))
             # The old certificate is good until its end, and has to be revoked with the key: it is kept as well.
-            transaction.execute(insert(issuers).values(**_renewed_row(old)))
+            transaction.execute(insert(issuers).values(id=_next_id(), **_renewed_row(old)))
             self._say_renewed(transaction, renewed, "same", moment)
 
         self._store.write(work)
@@ -181,7 +181,7 @@ class RootKey:
 
         def work(transaction: Transaction) -> None:
             transaction.execute(update(issuers).where(issuers.c.role == "issuing").values(current=False))
-            transaction.execute(insert(issuers).values(**row))
+            transaction.execute(insert(issuers).values(id=_next_id(), **row))
             self._say_renewed(transaction, renewed, "new", moment)
 
         self._store.write(work)
@@ -213,3 +213,8 @@ def _renewed_row(old: Ca) -> dict[str, object]:
         "changes": 0,
         "crl_number": 0,
     }
+
+
+def _next_id() -> ScalarSelect[int]:
+    # Said, and not left to the database: the first two were said as well, since one names the other.
+    return select(func.max(schema.issuers.c.id) + 1).scalar_subquery()

@@ -63,11 +63,14 @@ class Transaction:
         return self._connection.execute(statement)
 
     def ask(self, sql: str, *values: object) -> tuple[Any, ...] | None:
-        """The first row of a query as text, for what is asked in every transaction."""
+        """The first row of a query as text with `?` for each value, for what is asked in every transaction."""
+        dialect, driver = self._connection.dialect, self._connection.dialect.loaded_dbapi
         cursor = self._connection.connection.cursor()
         try:
-            cursor.execute(sql, values)
+            cursor.execute(sql if dialect.positional else sql.replace("?", "%s"), values)
             return cast("tuple[Any, ...] | None", cursor.fetchone())
+        except driver.Error as failure:
+            raise exc.DBAPIError.instance(sql, None, failure, driver.Error, dialect=dialect) from failure
         finally:
             cursor.close()
 
@@ -101,6 +104,6 @@ def _insert(
     table: Table, columns: tuple[str, ...], dialect: Dialect
 ) -> tuple[str, Callable[[Mapping[str, object]], tuple[object, ...]] | None]:
     """The statement, and what puts a row in its order; None where the driver takes rows by name."""
-    compiled = insert(table).compile(dialect=dialect, column_keys=list(columns))
+    compiled = insert(table).inline().compile(dialect=dialect, column_keys=list(columns))
     order = operator.itemgetter(*(compiled.positiontup or ())) if compiled.positional else None
     return str(compiled), order

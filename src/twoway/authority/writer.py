@@ -33,7 +33,7 @@ class Writer:
     """
 
     def __init__(self, engine: Engine, guard: Callable[[], AbstractContextManager[None]]) -> None:
-        self._engine = engine.execution_options(twoway_writes=True)
+        self._engine = engine
         self._guard = guard
         self._queue: queue.SimpleQueue[_Ticket[Any] | None] = queue.SimpleQueue()
         self._starting = threading.Lock()
@@ -78,8 +78,11 @@ class Writer:
                 for ticket in batch:
                     ticket.fail(failure)
             else:
-                if ready := _prepared(batch):
-                    self._commit(connection, ready)
+                if (ready := _prepared(batch)) and not self._commit(connection, ready):
+                    # Whatever it was, the next batch begins on a connection that knows nothing of it.
+                    connection.invalidate()
+                    connection.close()
+                    connection = None
         if connection is not None:
             connection.close()
 
@@ -102,7 +105,8 @@ class Writer:
         self._busy = len(batch) > 1
         return batch
 
-    def _commit(self, connection: Connection, batch: list[_Ticket[Any]]) -> None:
+    def _commit(self, connection: Connection, batch: list[_Ticket[Any]]) -> bool:
+        """Commit a batch and tell its callers; whether the connection can be used further."""
         try:
             with self._guard(), connection.begin():
                 transaction = Transaction(connection)
@@ -112,16 +116,19 @@ class Writer:
         except (_RolledBackError, exc.IntegrityError) as failure:
             if len(batch) == 1:
                 batch[0].fail(failure.__cause__ if isinstance(failure, _RolledBackError) else failure)
-                return
+                return True
             # One of them spoilt it for the others: each gets a transaction of its own.
+            usable = True
             for ticket in batch:
-                self._commit(connection, [ticket])
+                usable = self._commit(connection, [ticket]) and usable
+            return usable
         except BaseException as failure:  # noqa: BLE001 - it is raised in the callers' threads
             for ticket in batch:
                 ticket.fail(failure)
-        else:
-            for ticket in batch:
-                ticket.succeed()
+            return False
+        for ticket in batch:
+            ticket.succeed()
+        return True
 
 
 def _prepared(batch: list[_Ticket[Any]]) -> list[_Ticket[Any]]:

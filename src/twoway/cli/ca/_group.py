@@ -48,22 +48,37 @@ def ca_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--store`, as `store`."""
+    return click.option(
+        "--store",
+        metavar="URL",
+        envvar="TWOWAY_CA_STORE",
+        help="The store's database, postgresql+psycopg://….  [default: what the directory says]",
+    )(command)
+
+
 def with_authority(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a verb the opened `authority`; its keys are read only if the verb needs them."""
 
     @functools.wraps(command)
     def opened(
-        *args: Any, ca_dir: Path, passphrase_file: Path | None, passphrase_command: str | None, **options: Any
+        *args: Any,
+        ca_dir: Path,
+        store: str | None,
+        passphrase_file: Path | None,
+        passphrase_command: str | None,
+        **options: Any,
     ) -> Any:
         from twoway.authority import Authority
 
         passphrase = ca_passphrase(ca_dir, passphrase_file, passphrase_command)
         with Authority.open(
-            ca_dir, passphrase=passphrase, root_key=options.pop("root_key", None)
+            ca_dir, passphrase=passphrase, root_key=options.pop("root_key", None), store=store
         ) as authority:
             return command(*args, authority=authority, **options)
 
-    return ca_dir_option(passphrase_options(opened))
+    return ca_dir_option(store_option(passphrase_options(opened)))
 
 
 def ca_passphrase(ca_dir: Path, file: Path | None, command: str | None, *, new: bool = False) -> Passphrase:

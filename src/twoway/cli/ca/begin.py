@@ -36,6 +36,12 @@ from twoway.errors import UsageError
     metavar="URL",
     help="Where everybody can ask whether a certificate is revoked: http://HOST:PORT of `ca serve --public-listen`.",
 )
+@click.option(
+    "--store",
+    metavar="URL",
+    envvar="TWOWAY_CA_STORE",
+    help="Keep the store in this empty database: postgresql+psycopg://…  [default: a file in DIR]",
+)
 @click.option("--no-passphrase", is_flag=True, help="Store the CA keys unencrypted.")
 @passphrase_options
 @json_option
@@ -48,6 +54,7 @@ def init(
     permit: tuple[str, ...],
     exclude: tuple[str, ...],
     public_url: str | None,
+    store: str | None,
     no_passphrase: bool,
     passphrase_file: Path | None,
     passphrase_command: str | None,
@@ -78,6 +85,7 @@ def init(
         issuing_days=issuing_days,
         name_constraints=Constraints(permit, exclude),
         public_url=public_url,
+        store=store,
     ) as authority:
         emit(
             {
