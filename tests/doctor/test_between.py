@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.conftest import judge
 from tests.doctor.catalogue import H, Setup
@@ -198,6 +199,26 @@ def test_a_certificate_asked_for_after_the_request_is_told(tmp_path: Path):
             tls.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 
     assert first(examined(speak, tmp_path)) == ("error", "post_handshake_authentication")
+
+
+def test_a_server_that_cannot_start_is_explained_by_its_own_files(tmp_path: Path):
+    """Nobody listens, and the server's key is another certificate's: that is why, and it is told first."""
+    setup = H.setup().write(tmp_path)
+    key = H.issuing.leaf("other").private_key
+    (setup.place / "server" / "key.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    client = load("client", setup.place / "client", hostname="localhost")
+    server = load("server", setup.place / "server", hostname="localhost")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    report = examine_server(Target("127.0.0.1", port, "localhost", timeout=2), client, server)
+    assert [(one.severity, one.code, one.blame) for one in report.findings] == [
+        ("error", "key_mismatch", "server"),
+        ("warning", "connection_refused", "network"),
+    ]
+    alone = examine_server(Target("127.0.0.1", port, "localhost", timeout=2), client)
+    assert first(alone) == ("error", "connection_refused")
 
 
 @pytest.mark.judge

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import NameOID
 
 from tests.conftest import judge
 from tests.doctor.catalogue import CRL_CHECK, CRL_CHECK_CHAIN, QUIET, Case, H, Setup, crls
@@ -128,7 +131,28 @@ def schemes(name: str) -> dict[str, Any]:
     }
 
 
+def named_like_its_authority() -> Setup:
+    root, key = Issuer.root("localhost"), generate_key("p256")
+    leaf = make("localhost", key, root, purpose="client", without=("aki", "ski"))
+    return H.setup(client=Credential(key, (leaf,)), server_trust=(root.certificate,))
+
+
+def netscape(bits: int) -> Setup:
+    kind = x509.UnrecognizedExtension(
+        x509.ObjectIdentifier("2.16.840.1.113730.1.1"), b"\x03\x02\x06" + bytes([bits])
+    )
+    return H.setup(client=client_of(purpose="", extensions=((kind, False),)))
+
+
 DETAILS = [
+    same("the name of its authority", named_like_its_authority, "self_signed", servers=OPENSSL),
+    same("Netscape's type of a server", lambda: netscape(0x40), "wrong_purpose", servers=OPENSSL),
+    same(
+        "the authority's own certificate as identity",
+        lambda: H.setup(client=Credential(H.issuing.key, (H.issuing.certificate,))),
+        "key_usage_unfit",
+        servers=("python", "nginx"),
+    ),
     # keys and algorithms
     same(
         "may only encipher", lambda: using("client", "key_encipherment"), "key_usage_unfit", servers=OPENSSL
@@ -294,7 +318,31 @@ def keyed(kind: str) -> Setup:
     return H.setup(client=client_of(key=generate_key(kind)), server=server_of(key=generate_key(kind)))
 
 
+def spelled_differently() -> Setup:
+    """An issuer written as PrintableString, whose own name is UTF8String: one name all the same (RFC 5280 §7.1)."""
+    root, key = Issuer.root("Acme Mixed"), generate_key("p256")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Acme Mixed", _ASN1Type.PrintableString)])
+    plain = make("orders", key, root, purpose="client")
+    builder = x509.CertificateBuilder(
+        name,
+        plain.subject,
+        plain.public_key(),
+        plain.serial_number,
+        plain.not_valid_before_utc,
+        plain.not_valid_after_utc,
+        list(plain.extensions),
+    )
+    leaf = builder.sign(root.key, hashes.SHA256())
+    return H.setup(client=Credential(key, (leaf,)), server_trust=(root.certificate,))
+
+
 HEALTHY_DETAILS = [
+    same("one name, spelled differently", spelled_differently, servers=OPENSSL),
+    same(
+        "no key identifiers, before lenient servers",
+        lambda: H.setup(client=client_of(without=("aki", "ski"))),
+    ),
+    same("no basic constraints", lambda: H.setup(client=client_of(without=("constraints",)))),
     same("rsa2048 on both", lambda: keyed("rsa2048")),
     same("p384 on both", lambda: keyed("p384")),
     same("ed25519 on both", lambda: keyed("ed25519")),

@@ -14,7 +14,7 @@ from twoway.doctor.case import Case
 from twoway.doctor.codes import found
 from twoway.doctor.finding import Finding
 from twoway.doctor.material import Side
-from twoway.doctor.names import decode_name
+from twoway.doctor.names import canonical, decodable, decode_name
 from twoway.trust.verification import MIN_EC_BITS, MIN_RSA_BITS
 from twoway.wire.handshake import CertificateRequest
 
@@ -130,7 +130,11 @@ def _issuer(
 
 def among(chain: tuple[x509.Certificate, ...], accepted: tuple[bytes, ...]) -> bool:
     """Whether an authority of the chain is one of the accepted names."""
-    return any(name.public_bytes() in accepted for c in chain for name in (c.issuer, c.subject))
+    names = [name for c in chain for name in (c.issuer, c.subject)]
+    if any(name.public_bytes() in accepted for name in names):
+        return True
+    known = {canonical(name) for name in decodable(accepted)}
+    return any(canonical(name) in known for name in names)
 
 
 def _name(der: bytes) -> str:

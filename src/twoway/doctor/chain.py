@@ -133,13 +133,31 @@ def _rekeyed(case: Case, anchor: x509.Certificate) -> Finding:
 
 def _self_signed(case: Case) -> Finding:
     leaf = case.leaf
+    evidence: dict[str, object] = {"expected": _names(case)}
+    if not signed_by(leaf, leaf):
+        return named_like_its_issuer(leaf, case.holder, evidence)
     return found(
         "self_signed",
         "error",
         case.holder,
         f"{describe(leaf)} is self-signed: no authority vouches for it, and {case.anchors_at} does not have it",
         f"have it issued by {_trusted(case)}",
-        {"expected": _names(case), "presented": f"self-signed {display_name(leaf.subject)}"},
+        evidence | {"presented": f"self-signed {display_name(leaf.subject)}"},
+    )
+
+
+def named_like_its_issuer(leaf: x509.Certificate, holder: Blame, evidence: dict[str, object]) -> Finding:
+    """Signed by an authority that has the leaf's own name: OpenSSL takes it for self-signed, unless identifiers say else."""
+    name = display_name(leaf.subject)
+    return found(
+        "self_signed",
+        "error",
+        holder,
+        f"the certificate of {describe(leaf)} and its authority have one and the same name, {name}: OpenSSL takes it for "
+        "self-signed and looks no further",
+        f"give the authority a name of its own (not {name}), and have it issue {describe(leaf)} anew",
+        evidence | {"presented": f"subject and issuer {name}"},
+        also=("unknown_authority",),
     )
 
 

@@ -49,7 +49,7 @@ def examine(material: Material) -> list[Finding]:
     Never raises. Whether the other side trusts this one's certificate can be told only by `examine_pair`.
     """
     material = readable(material)
-    findings = _own(material)
+    findings = own_faults(material)
     if material.chain:
         findings += _judged(_alone(material))
         if material.request is not None and material.side == "client":
@@ -73,7 +73,7 @@ def examine(material: Material) -> list[Finding]:
 def examine_pair(client: Material, server: Material) -> list[Finding]:
     """Both sides' files, each certificate judged by the other side's trust and clock; likeliest cause first."""
     client, server = readable(client), readable(server)
-    findings = _own(client) + _own(server)
+    findings = own_faults(client) + own_faults(server)
     for holder, judge in ((server, client), (client, server)):
         chain = holder.chain or judge.presented
         if chain:
@@ -100,7 +100,7 @@ def report(target: str, findings: list[Finding]) -> Report:
     return Report.of(target, verdict_of(findings), findings)
 
 
-def _own(material: Material) -> list[Finding]:
+def own_faults(material: Material) -> list[Finding]:
     """Faults of loading, the order of the chain, the key, the trust slot: nobody else is needed to see these."""
     findings = list(material.faults)
     side, where = material.side, material.places.chain

@@ -13,10 +13,12 @@ from cryptography import x509
 from OpenSSL import crypto
 from OpenSSL._util import lib  # as in trust/library.py: pyOpenSSL cannot set a purpose
 
-from twoway.credential import is_ca
+from twoway.credential import describe, is_ca
 from twoway.doctor.case import Case
+from twoway.doctor.chain import named_like_its_issuer
 from twoway.doctor.codes import CODES, found
 from twoway.doctor.finding import Finding
+from twoway.doctor.paths import signed_by
 from twoway.errors import PeerUntrusted
 from twoway.trust import NotStrict, Trust, UnknownAuthority, untrusted, verify
 from twoway.trust.library import Failed
@@ -115,6 +117,8 @@ def verify_leniently(
 def _finding(case: Case, fault: PeerUntrusted) -> Finding:
     code = fault.code
     if isinstance(fault, UnknownAuthority):
+        if fault.why == "self_signed" and not signed_by(case.leaf, case.leaf):
+            return named_like_its_issuer(case.leaf, case.holder, {"certificate": describe(case.leaf)})
         code = _UNKNOWN.get(fault.why.removesuffix("_intermediate"), code)
     if code not in CODES:
         code = "chain_refused"

@@ -39,6 +39,19 @@ def _or_none(der: bytes) -> x509.Name | None:
         return None
 
 
+def same_name(one: x509.Name, two: x509.Name) -> bool:
+    """Whether two names are one, whatever string type, case and spacing they are written in (RFC 5280 §7.1)."""
+    return one == two or canonical(one) == canonical(two)
+
+
+def canonical(name: x509.Name) -> tuple[frozenset[tuple[str, str]], ...]:
+    """A name as it is compared: attribute values without case, and with single spaces."""
+    return tuple(
+        frozenset((one.oid.dotted_string, " ".join(str(one.value).casefold().split())) for one in part)
+        for part in name.rdns
+    )
+
+
 def _around(name: bytes) -> bytes:
     version_to_validity, key_onwards, signature = _frame()
     return _sequence(_sequence(version_to_validity + name + key_onwards) + signature)

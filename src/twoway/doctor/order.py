@@ -10,6 +10,7 @@ from twoway.credential import PrivateKey, belongs, describe, is_ca, is_self_issu
 from twoway.doctor.codes import found
 from twoway.doctor.finding import Finding
 from twoway.doctor.material import Side
+from twoway.doctor.names import same_name
 from twoway.doctor.paths import signed_by
 
 
@@ -75,7 +76,7 @@ def climbed(chain: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
     """What of a chain leads from its first certificate upwards, by name, a signature deciding between certificates of one name."""
     path = [chain[0]]
     while len(path) <= len(chain):
-        above = [c for c in chain if c.subject == path[-1].issuer and c not in path]
+        above = [c for c in chain if same_name(c.subject, path[-1].issuer) and c not in path]
         if not above:
             break
         path.append(next((c for c in above if signed_by(path[-1], c)), above[0]))

@@ -10,10 +10,11 @@ from typing import Literal
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from twoway.credential import is_self_issued
+from twoway.doctor.names import same_name
 
 # "root": at a self-signed certificate that is no anchor. "gap": the issuer is nowhere. "rekeyed": an anchor
 # has the issuer's name and another key; "stale_issuer": a certificate of the chain has. "forged": the issuer
@@ -52,13 +53,13 @@ def climb(
         top = path[-1]
         if top in anchors:
             return Path(tuple(path), "anchor")
-        named = [c for c in (*anchors, *presented) if c.subject == top.issuer and c not in path]
+        named = [c for c in (*anchors, *presented) if same_name(c.subject, top.issuer) and c not in path]
         signers = [c for c in named if signed_by(top, c)]
         fitting = [c for c in signers if identifiers_fit(top, c)]
         if fitting:
             path.append(min(fitting, key=lambda c: (c not in anchors, not _in_time(c, now))))
         elif is_self_issued(top) and signed_by(top, top):
-            rekeyed = next((c for c in anchors if c.subject == top.subject), None)
+            rekeyed = next((c for c in anchors if same_name(c.subject, top.subject)), None)
             return Path(tuple(path), "rekeyed" if rekeyed else "root", rekeyed)
         elif signers:
             return Path(tuple(path), "identifier", signers[0])
@@ -75,11 +76,12 @@ def climb(
 
 def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether this issuer's name and key are the ones that signed."""
-    if certificate.issuer != issuer.subject:
+    if not same_name(certificate.issuer, issuer.subject):
         return False
     try:
-        if isinstance(certificate.signature_hash_algorithm, _WEAK):
-            _verify_weak(certificate, issuer)
+        spelled = certificate.issuer.public_bytes() == issuer.subject.public_bytes()
+        if isinstance(certificate.signature_hash_algorithm, _WEAK) or not spelled:
+            _verify(certificate, issuer)
         else:
             certificate.verify_directly_issued_by(issuer)
     except Exception:  # noqa: BLE001 - unknown algorithms and broken keys raise many kinds; none has signed
@@ -87,14 +89,17 @@ def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def _verify_weak(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
-    """The library no longer verifies these, and "too weak" is another finding than "not signed by it"."""
+def _verify(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    """The signature alone. The library no longer verifies weak ones, nor where one name is written in two ways."""
     digest, key = certificate.signature_hash_algorithm, issuer.public_key()
     signature, signed = certificate.signature, certificate.tbs_certificate_bytes
     if isinstance(key, rsa.RSAPublicKey) and digest is not None:
-        key.verify(signature, signed, padding.PKCS1v15(), digest)
+        how = certificate.signature_algorithm_parameters
+        key.verify(signature, signed, how if isinstance(how, padding.PSS) else padding.PKCS1v15(), digest)
     elif isinstance(key, ec.EllipticCurvePublicKey) and digest is not None:
         key.verify(signature, signed, ec.ECDSA(digest))
+    elif isinstance(key, ed25519.Ed25519PublicKey):
+        key.verify(signature, signed)
     else:
         raise InvalidSignature
 
@@ -138,7 +143,7 @@ def subject_key_of(certificate: x509.Certificate) -> bytes | None:
 
 def same_authority(one: x509.Certificate, two: x509.Certificate) -> bool:
     """Whether two certificates are of one authority: the same name and the same key."""
-    return one.subject == two.subject and public_bytes(one) == public_bytes(two)
+    return same_name(one.subject, two.subject) and public_bytes(one) == public_bytes(two)
 
 
 def public_bytes(certificate: x509.Certificate) -> bytes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from twoway.credential import Credential, describe
+from twoway.doctor import codes_of_files
 from twoway.doctor.between import answers_for_another
 from twoway.doctor.codes import found
-from twoway.doctor.files import examine, examine_pair, verdict_of
+from twoway.doctor.files import examine, examine_pair, own_faults, verdict_of
 from twoway.doctor.finding import Finding, Report
 from twoway.doctor.material import Material
 from twoway.doctor.observing import Attempt, Target, attempt
@@ -19,6 +20,8 @@ from twoway.doctor.weighing import weighed
 from twoway.errors import TwowayError
 from twoway.explainer.live import public_authorities
 from twoway.trust import verify
+
+_OF_FILES = frozenset(row[0] for row in codes_of_files.ROWS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def judged(observed: Observed, client: Material, server: Material | None = None)
     target = observed.target
     findings = list(reached(observed.anonymous, target, observed.underneath))
     if findings and not observed.anonymous.answered:
-        return Report.of(str(target), "broken", findings)
+        return Report.of(str(target), "broken", _behind(findings, server))
     client = _enriched(client, observed)
     if server is not None:
         server = server.but(now=server.now or client.other_now)
@@ -99,6 +102,16 @@ def judged(observed: Observed, client: Material, server: Material | None = None)
         findings += skipped(known, observed.resumed, offline, target)
     findings = weighed(observed, findings + about, offline)
     return Report.of(str(target), verdict_of(findings), findings)
+
+
+def _behind(findings: list[Finding], server: Material | None) -> list[Finding]:
+    """Where nobody answers: what keeps a server from starting with the files that it has, if anything does."""
+    if server is None:
+        return findings
+    kept_from = [one for one in own_faults(server) if one.severity == "error" and one.code in _OF_FILES]
+    if not kept_from:
+        return findings
+    return [*kept_from, *(replace(one, severity="warning") for one in findings)]
 
 
 def _shows_another(observed: Observed, server: Material) -> bool:

@@ -12,6 +12,7 @@ from twoway.doctor.case import Case
 from twoway.doctor.codes import found
 from twoway.doctor.finding import Finding
 
+_NETSCAPE_TYPE = x509.ObjectIdentifier("2.16.840.1.113730.1.1")
 _NAMES = {
     ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",
     ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth",
@@ -64,6 +65,17 @@ def _leaf(case: Case) -> Iterator[Finding]:
             f"issue it anew with {case.wanted}: twoway ca issue {case.holder} {name} (or peer, for both)",
             {"certificate": name, "expected": case.wanted, "presented": list(usages)},
         )
+    kinds = _netscape(leaf)
+    if kinds is not None and case.holder not in kinds:
+        yield found(
+            "wrong_purpose",
+            "error",
+            case.holder,
+            f"the certificate of {name} has the old extension nsCertType, which allows {', '.join(kinds) or 'nothing'} only; "
+            "OpenSSL still obeys it",
+            f"issue it anew without nsCertType, with the extended key usage {case.wanted}",
+            {"certificate": name, "expected": case.holder, "presented": list(kinds)},
+        )
     usage = _key_usage(leaf)
     if usage is not None and not usage.digital_signature:
         # OpenSSL lets a client's key agreement pass, and a server's key encipherment; nobody signs with it.
@@ -76,6 +88,17 @@ def _leaf(case: Case) -> Iterator[Finding]:
             "issue it anew with the key usage digitalSignature (RFC 5280 §4.2.1.3)",
             {"certificate": name, "expected": "digitalSignature", "presented": _shown(usage)},
         )
+
+
+def _netscape(certificate: x509.Certificate) -> tuple[str, ...] | None:
+    """What Netscape's certificate type allows, as a BIT STRING of client, server and more; None without it."""
+    try:
+        found = certificate.extensions.get_extension_for_oid(_NETSCAPE_TYPE).value
+    except x509.ExtensionNotFound:
+        return None
+    value = found.value if isinstance(found, x509.UnrecognizedExtension) else b""
+    bits = value[3] if len(value) == 4 and value[:2] == b"\x03\x02" else 0
+    return tuple(kind for kind, bit in (("client", 0x80), ("server", 0x40)) if bits & bit)
 
 
 def _issuer(case: Case, issuer: x509.Certificate) -> Iterator[Finding]:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from twoway.credential import describe, is_self_issued
 from twoway.doctor.answers import answered
+from twoway.doctor.chain import named_like_its_issuer
 from twoway.doctor.codes import found
 from twoway.doctor.finding import Finding
 from twoway.doctor.material import Material
 from twoway.doctor.observing import Attempt
+from twoway.doctor.paths import signed_by
 from twoway.doctor.telling import accepted, accepted_names
 from twoway.doctor.unexplained import confirmed, explains_refusal, unexplained
 from twoway.steps import Step
@@ -29,10 +31,9 @@ def refused(
     asked = observed.asking is not None
     known = telling(observed)
     if known is not None:
-        findings = list(_of_known(observed, known, asked, offline, server))
         if not known.let_in and asked and client.chain and is_self_issued(client.chain[0]):
-            findings.append(_self_signed(client, known))
-        return findings
+            return [_self_signed(client, known), _refusal(known, "info", "self_signed")]
+        return list(_of_known(observed, known, asked, offline, server))
     # An identity that could not be tried is no absence of one: its files say what is wrong with it.
     given = bool(client.chain or client.faults)
     untried = given and any(one.severity == "error" and one.blame != "server" for one in offline)
@@ -41,6 +42,8 @@ def refused(
 
 def _self_signed(client: Material, seen: Attempt) -> Finding:
     leaf = describe(client.chain[0])
+    if not signed_by(client.chain[0], client.chain[0]):
+        return named_like_its_issuer(client.chain[0], "client", {"expected": accepted_names(seen)})
     return found(
         "self_signed",
         "error",

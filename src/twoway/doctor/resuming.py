@@ -77,6 +77,7 @@ def skipped(
             f"reload the server, and have it use its revocation list; then keep resumption from skipping it: {_REMEDY}",
             evidence | {"full_handshake": "let in", "files": today.summary},
             also=(today.code, "not_reloaded"),
+            likelihood=0.1,
         )
 
 

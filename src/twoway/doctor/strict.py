@@ -35,7 +35,7 @@ def strictness(case: Case) -> Iterator[Finding]:
             f"{name} breaks rules that strict verification asks for (twoway, Python 3.13, openssl -x509_strict): "
             f"{'; '.join(broken)}",
             f"have {name} issued anew; until then, lenient programs accept it",
-            {"certificate": name, "rules": broken},
+            {"certificate": name, "judged_by": case.judge, "rules": broken},
         )
 
 

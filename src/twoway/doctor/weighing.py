@@ -77,6 +77,8 @@ def _not_reloaded(kept: list[Finding], live: list[Finding]) -> tuple[list[Findin
 def _weighed(one: Finding, *, let_in: bool, shown_and_refused: bool) -> Finding:
     if let_in and one.severity == "warning" and one.blame == "client" and one.code in _DOUBTS:
         return replace(one, severity="info")  # the server has looked at it, and takes it
+    if let_in and one.code == "not_strict" and one.evidence.get("judged_by") == "server":
+        return replace(one, severity="info")  # it is not strict
     if let_in and one.blame == "server" and one.code in _OF_LISTS:
         # It has not kept the client out. That a list of the root is missing matters to those only that want one of all.
         return replace(one, severity="info" if one.code == "crl_missing" else "warning")
