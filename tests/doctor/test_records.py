@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import shutil
 from pathlib import Path
@@ -13,7 +14,11 @@ from hypothesis import strategies as st
 from tests.conftest import Command
 from twoway.authority import Authority
 from twoway.doctor.authority_side import remembered
+from twoway.doctor.refusal_lines import refusal_in
 from twoway.doctor.refusal_log import refusal_of, summed_up
+from twoway.server.journal import Journal
+from twoway.steps import Step
+from twoway.tls.refusal import Refusal
 
 NOW = dt.datetime.now(dt.UTC)
 
@@ -126,3 +131,50 @@ def test_a_refusal_of_a_running_server_can_be_asked_about(run_twoway: Command, t
     assert "1 of 1 refusals" in everything.stdout
     nowhere = run_twoway("doctor", "--refusal", "ab12")
     assert nowhere.returncode == 2
+
+
+def test_the_text_of_a_log_is_read_as_well_as_its_json():
+    """What `twoway serve` and `twoway gateway` write unless they are told otherwise."""
+    stream = io.StringIO()
+    refusal = Refusal(
+        id="af402826c5f3",
+        at=NOW,
+        by="us",
+        address="127.0.0.1:60894",
+        server_name="localhost",
+        step=Step.SERVER_CHECKS,
+        code="unknown_authority",
+        reason="expected a chain to CN=Acme, got one from CN=Globex",
+        remedy="present another",
+        alert="unknown_ca",
+        presented=({"subject": "CN=evil, O=Globex"}, {"subject": "CN=Globex Issuing"}),
+        evidence={},
+    )
+    Journal("text", stream).refused(refusal)
+    found = refusal_of(stream.getvalue().splitlines(), "af402826c5f3")
+    assert found is not None
+    assert (found.code, found.blame, found.remedy) == ("unknown_authority", "client", "present another")
+    assert found.evidence["presented"] == ["CN=evil, O=Globex", "CN=Globex Issuing"]
+    assert found.evidence["alert"] == "unknown_ca"
+    assert "got one from CN=Globex" in found.summary
+    (summed,) = summed_up([stream.getvalue()])
+    assert summed.code == "unknown_authority"
+
+
+def test_a_log_without_refusals_is_no_all_clear(run_twoway: Command, tmp_path: Path):
+    (tmp_path / "log").write_text("2026/11/25 10:02:00 [info] client SSL certificate verify error\n")
+    done = run_twoway("doctor", "--refusals", tmp_path / "log")
+    assert done.returncode == 2
+    assert "has no refusal of twoway" in done.stderr
+
+
+@given(st.text(max_size=200))
+def test_any_line_is_a_refusal_or_none(text: str):
+    for line in (
+        text,
+        f"refused {text}",
+        f'{{"event": "refused", {text}',
+        "[" * 5000 + '{"refused"' + "[" * 5000,
+    ):
+        found = refusal_in(line)
+        assert found is None or found["event"] == "refused"

@@ -40,7 +40,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--server", "as_server", is_flag=True, help="This is the server: --identity and --ca are its own."
 )
-@click.option("--refusals", type=_PATH, metavar="FILE", help="The server's log of refusals (JSON lines).")
+@click.option("--refusals", type=_PATH, metavar="FILE", help="The log of `twoway serve` or `twoway gateway`.")
 @click.option("--refusal", metavar="ID", help="One refusal of that log, by its id.")
 @click.option(
     "--session",
@@ -84,7 +84,7 @@ def doctor(
     if refusal is not None:
         return _tell(_logged(refusal, refusals), as_json)
     if refusals is not None and target is None and not any((identity, ca, server_identity, server_trust)):
-        return _tell(_with_records(_nothing(refusals), None, None, None, refusals), as_json)
+        return _tell(_log(refusals), as_json)
     if as_server:
         server_identity, server_trust = server_identity or identity, server_trust or ca
         identity = ca = None
@@ -136,11 +136,17 @@ def _with_records(
     return Reported.of(report.target, verdict, findings)
 
 
-def _nothing(what: Path) -> Report:
-    """A report that has nothing to say yet."""
+def _log(refusals: Path) -> Report:
+    """A log by itself, summed up; raises UsageError for one without a refusal that is understood."""
     from twoway.doctor.finding import Report as Reported
 
-    return Reported(str(what), "healthy", ())
+    report = _with_records(Reported(str(refusals), "healthy", ()), None, None, None, refusals)
+    if not report.findings:
+        raise UsageError(
+            f"{refusals} has no refusal of twoway",
+            "pass the log of `twoway serve` or `twoway gateway`, text or JSON: it has one line for each refusal",
+        )
+    return report
 
 
 def _logged(refusal: str, refusals: Path | None) -> Report:
@@ -149,7 +155,9 @@ def _logged(refusal: str, refusals: Path | None) -> Report:
     from twoway.doctor.refusal_log import refusal_of
 
     if refusals is None:
-        raise UsageError("it was not said where the refusal is", "pass --refusals FILE (JSON lines)")
+        raise UsageError(
+            "it was not said where the refusal is", "pass --refusals FILE, the log of the server"
+        )
     with refusals.open("r", encoding="utf-8", errors="replace") as file:
         finding = refusal_of(file, refusal)
     if finding is None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from twoway.doctor.codes import CODES
 from twoway.doctor.finding import Blame, Finding
+from twoway.doctor.refusal_lines import refusal_in
 from twoway.doctor.remedies import REMEDIES
 
 MAX_LINES = 1_000_000
 
 
 def summed_up(lines: Iterable[str]) -> list[Finding]:
-    """One finding for each code in a log of JSON lines; other lines are passed over. Never raises.
+    """One finding for each code in a log of `twoway serve` or `twoway gateway`; other lines are passed over. Never raises.
 
     They are warnings: a server that refuses does what it is there for, and whether it should is the question.
     """
@@ -24,7 +24,7 @@ def summed_up(lines: Iterable[str]) -> list[Finding]:
     for number, line in enumerate(lines):
         if number >= MAX_LINES:
             break
-        record = _refusal(line)
+        record = refusal_in(line)
         if record is not None:
             code = str(record.get("code", ""))
             counts[code] += 1
@@ -36,7 +36,7 @@ def summed_up(lines: Iterable[str]) -> list[Finding]:
 def refusal_of(lines: Iterable[str], wanted: str) -> Finding | None:
     """The finding of the one refusal with this id, in a log of `twoway serve` or `twoway gateway`; None without one."""
     for line in lines:
-        if wanted in line and (record := _refusal(line)) is not None and record.get("id") == wanted:
+        if wanted in line and (record := refusal_in(line)) is not None and record.get("id") == wanted:
             return _one(record)
     return None
 
@@ -51,7 +51,7 @@ def _one(record: dict[str, Any]) -> Finding:
         code,
         "error",
         "config" if by_peer else _blame(code),
-        f"{who} in step {record.get('step')} ({record.get('step_title')}): {record.get('reason')}",
+        f"{who} in step {record.get('step')}{_titled(record)}: {record.get('reason')}",
         str(record.get("remedy") or REMEDIES.get(code, "see the log")),
         {
             "meaning": known.meaning if known is not None else None,
@@ -63,6 +63,11 @@ def _one(record: dict[str, Any]) -> Finding:
             "presented": _subjects(record.get("presented")),
         },
     )
+
+
+def _titled(record: dict[str, Any]) -> str:
+    title = record.get("step_title")
+    return f" ({title})" if title else ""
 
 
 def _blame(code: str) -> Blame:
@@ -77,17 +82,6 @@ def _subjects(presented: object) -> list[str]:
     return [
         f"{one.get('subject')}, issued by {one.get('issuer')}" for one in presented if isinstance(one, dict)
     ]
-
-
-def _refusal(line: str) -> dict[str, Any] | None:
-    start = line.find("{")
-    if start < 0 or '"refused"' not in line:
-        return None
-    try:
-        record = json.loads(line[start:])
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) and record.get("event") == "refused" else None
 
 
 def _finding(code: str, count: int, total: int, record: dict[str, Any]) -> Finding:
