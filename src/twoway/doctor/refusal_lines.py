@@ -8,7 +8,7 @@ from typing import Any
 
 # As server/journal.py writes it in text.
 _TEXT = re.compile(
-    r"(?P<at>\S+) (?P<verdict>refused by the client|refused) id=(?P<id>\S+) from=(?P<address>\S+) step=(?P<step>\d) "
+    r"(?P<verdict>refused by the client|refused) id=(?P<id>\S+) from=(?P<address>\S+) step=(?P<step>\d) "
     r"code=(?P<code>\w+) alert=(?P<alert>\S+) presented=(?P<presented>'[^']*'|\"[^\"]*\"): (?P<told>.*)"
 )
 _MAX_LINE = 65536
@@ -29,17 +29,17 @@ def refusal_in(line: str) -> dict[str, Any] | None:
             record = None
         if isinstance(record, dict):
             return record if record.get("event") == "refused" else None
-    found = _TEXT.search(line)
-    return _of_text(found) if found is not None else None
+    found = _TEXT.search(line)  # it begins with a word, so that a long line costs no more than its length
+    return _of_text(found, line[: found.start()]) if found is not None else None
 
 
-def _of_text(found: re.Match[str]) -> dict[str, Any]:
+def _of_text(found: re.Match[str], before: str) -> dict[str, Any]:
     reason, _, remedy = found["told"].strip().partition("; remedy: ")
     shown = found["presented"][1:-1]
     return {
         "event": "refused",
         "id": found["id"],
-        "at": found["at"],
+        "at": before.split()[-1] if before.split() else None,
         "by": "peer" if found["verdict"] != "refused" else "us",
         "address": found["address"] if found["address"] != "-" else None,
         "step": int(found["step"]),

@@ -79,9 +79,8 @@ def _subjects(presented: object) -> list[str]:
     """Whom the chain of a record is of, and who issued each."""
     if not isinstance(presented, list):
         return []
-    return [
-        f"{one.get('subject')}, issued by {one.get('issuer')}" for one in presented if isinstance(one, dict)
-    ]
+    told = [(one.get("subject"), one.get("issuer")) for one in presented if isinstance(one, dict)]
+    return [f"{subject}, issued by {issuer}" if issuer else str(subject) for subject, issuer in told]
 
 
 def _finding(code: str, count: int, total: int, record: dict[str, Any]) -> Finding:
