@@ -30,7 +30,7 @@ _BEHIND: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "certificate_expired": (
         "crl_stale",
         "the certificates are in date by this clock: a revocation list on the server may have expired, or its clock is wrong",
-        ("clock_skew", "certificate_expired", "anchor_expired"),
+        ("clock_skew", "certificate_expired", "anchor_expired", "anchor_not_yet_valid"),
     ),
     "certificate_revoked": ("certificate_revoked", "the server's revocation list names it", ()),
     "bad_certificate": (
