@@ -47,7 +47,9 @@ class Decoder:
         start, after = self.at, self.at + octets
         if after > self.end:
             self._short(name, octets)
-        self._count(name)
+        if not self.findings.room:
+            self._full(name)
+        self.findings.room -= 1
         value = int.from_bytes(self.data[start:after], "big")
         self.at = after
         if table is not None:
@@ -67,17 +69,14 @@ class Decoder:
         start, after = self.at, self.at + count
         if after > self.end:
             self._short(name, count)
-        self._count(name)
+        if not self.findings.room:
+            self._full(name)
+        self.findings.room -= 1
         value = self.data[start:after]
         self.at = after
         if count:
             self.fields.append(Field(name, start, after, value, text))
         return value
-
-    def _count(self, name: str) -> None:
-        if self.findings.room <= 0:
-            raise _Stop(f"{name}, byte {self.at}: more than {MAX_FIELDS} fields, the rest is not read")
-        self.findings.room -= 1
 
     def rest(self, name: str, text: str = "") -> bytes:
         return self.take(name, self.left, text)
@@ -137,6 +136,9 @@ class Decoder:
     def fail(self, problem: str) -> None:
         """Note what is wrong with bytes that could be read."""
         self.findings.faults.append(problem)
+
+    def _full(self, name: str) -> None:
+        raise _Stop(f"{name}, byte {self.at}: more than {MAX_FIELDS} fields, the rest is not read")
 
     def _short(self, name: str, wanted: int) -> None:
         raise _Stop(f"{name}, byte {self.at}: expected {wanted} bytes, got {self.left}")
