@@ -383,3 +383,17 @@ def test_thousands_of_requests_sent_ahead_are_refused_one_by_one(
                 statuses = [caller.reply().status for _ in range(1000)]
                 assert set(statuses) == {403 if why == "the policy" else 502}
     assert not ledger.named("internal-error")
+
+
+def test_a_client_that_breaks_off_in_the_middle_is_not_answered_but_ended(
+    pki: Pki, http_backend: HttpBackend
+):
+    """A FIN without close_notify within a body is no request of ours to refuse: the target sees a reset."""
+    ledger = Ledger()
+    with running(http_gateway(pki, http_backend, ledger=ledger)) as gateway:
+        with Caller(gateway, context_of(pki)) as caller:
+            caller.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf")
+            caller.sock.shutdown(socket.SHUT_WR)
+            until(lambda: gateway.frontends[0].tally.ended["truncated"] == 1)
+    assert ledger.refusals == []
+    assert http_backend.requests == []

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import html
 import json
+from datetime import datetime
+from email.utils import format_datetime
 
 from twoway.gateway.http.faults import REASONS
 
@@ -25,6 +27,7 @@ def answer(
     status: int,
     *,
     refusal: str,
+    at: datetime,
     code: str,
     reason: str,
     remedy: str = "",
@@ -37,6 +40,7 @@ def answer(
     kind, body = _body(status, title, refusal, code, reason, remedy, accept.lower())
     lines = [
         f"HTTP/1.1 {status} {title}",
+        f"Date: {format_datetime(at, usegmt=True)}",  # RFC 9110 §6.6.1
         f"Content-Type: {kind}",
         f"Content-Length: {len(body)}",
         "Cache-Control: no-store",

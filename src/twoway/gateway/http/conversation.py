@@ -241,9 +241,14 @@ class Conversation:
                     return
                 request = parse_request(head, self._service.request_kinds)
                 self._gate.check(request)
-                self._begin(request)
+                body, up = self._first_of(request)
             except TwowayError as fault:
                 self._refuse(fault, request)
+                continue
+            self.head_since = 0.0
+            link, self._own_link = self._own_link, None
+            self.exchange = Exchange(self._service, self, request, body, up, self._on_back)
+            self.exchange.begin(link)
 
     def _wait_for_head(self) -> None:
         if self._client_ended or (self._leaving and not self._reader.held):
@@ -253,21 +258,16 @@ class Conversation:
         else:
             self.head_since = self.head_since or self._service.loop.now
 
-    def _begin(self, request: RequestHead) -> None:
-        self.head_since = 0.0
+    def _first_of(self, request: RequestHead) -> tuple[Body | None, bytes]:
+        """The body as far as it is still to come, and what is to be sent first; raises BadMessage."""
         up = request.encode(*self._ours)
-        body: Body | None = None
-        if request.has_body:
-            body = ChunkedBody() if request.chunked else LengthBody(request.length or 0)
-            held = self._reader.take()
-            piece, at = body.take(held)
-            up += piece
-            self._reader.feed(held[at:])
-            if body.done:
-                body = None
-        link, self._own_link = self._own_link, None
-        self.exchange = Exchange(self._service, self, request, body, up, self._on_back)
-        self.exchange.begin(link)
+        if not request.has_body:
+            return None, up
+        body = ChunkedBody() if request.chunked else LengthBody(request.length or 0)
+        held = self._reader.take()
+        piece, at = body.take(held)
+        self._reader.feed(held[at:])
+        return None if body.done else body, up + piece
 
     def _refuse(self, fault: TwowayError, request: RequestHead | None) -> None:
         """Answer instead of a target; the connection goes on where it is clear that the next request begins."""

@@ -84,6 +84,7 @@ class HttpService:
         return answer(
             status,
             refusal=refusal.id,
+            at=refusal.at,
             code=refusal.code,
             reason=told(fault),
             remedy=fault.remedy if status < 500 and status != 403 else "",
@@ -139,13 +140,13 @@ class HttpService:
             elif waited >= bounds.idle_seconds:
                 conversation.end(OutlivedLimit(f"idle for {bounds.idle_seconds:g} s"))
         elif exchange.link is None:
-            if waited >= bounds.connect_seconds:
-                self._give_up(conversation, exchange, bounds.connect_seconds)
+            return  # on the way to a target each try has its own limit
         elif exchange.takes_body:
             if waited >= bounds.body_seconds:
                 conversation.stop(TooSlow("the body of a request", bounds.body_seconds), request)
         elif waited >= bounds.response_seconds:
-            self._give_up(conversation, exchange, bounds.response_seconds)
+            fault = TargetSilent(str(exchange.link.target.address), bounds.response_seconds)
+            conversation.guarded(lambda: conversation.unanswered(exchange, fault))
 
     def _limit_idle(self, conversation: Conversation, now: float) -> None:
         bounds = self.frontend.options.bounds
@@ -157,11 +158,6 @@ class HttpService:
                 conversation.stop(TooSlow("the head of a request", bounds.header_seconds), None)
         elif now - conversation.active >= bounds.keep_alive_seconds:
             conversation.leave()
-
-    def _give_up(self, conversation: Conversation, exchange: Exchange, seconds: float) -> None:
-        target = str(exchange.link.target.address) if exchange.link is not None else "any"
-        fault = TargetSilent(target, seconds)
-        conversation.guarded(lambda: conversation.unanswered(exchange, fault))
 
     def close(self) -> None:
         """The listener is gone: nobody waits for its targets any more."""
