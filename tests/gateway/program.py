@@ -107,10 +107,10 @@ class Program:
 class Load:
     """Clients that connect, ask and leave, again and again; `failures` are what went wrong."""
 
-    def __init__(self, pki: Pki, port: int, clients: int = 3) -> None:
+    def __init__(self, pki: Pki, port: int, clients: int = 3, credential: Any = "client") -> None:
         self.done = 0
         self.failures: list[BaseException] = []
-        self._port, self._context = port, context_of(pki)
+        self._port, self._context = port, context_of(pki, credential)
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._work) for _ in range(clients)]
         for thread in self._threads:

@@ -5,6 +5,7 @@ connecting -> (the proxy leads us there) -> (handshake: the target has proven it
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from twoway.gateway.pool import Pool
 
 _RECEIVE = 4096
+_WANTING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
 
 
 class Way:
@@ -251,6 +253,11 @@ class Attempt:
         self._wait(self._on_handshake, WRITE if session.wants_write and not complete else READ)
         if complete:
             self._succeed()
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an attempt failed for want of something here, which says nothing about the target."""
+    return isinstance(error, OSError) and error.errno in _WANTING
 
 
 def said(error: BaseException) -> str:

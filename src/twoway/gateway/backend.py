@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from twoway.errors import NetworkError
 from twoway.gateway.addresses import Address
-from twoway.gateway.attempt import Attempt, Way, said
+from twoway.gateway.attempt import Attempt, Way, is_ours, said
 from twoway.gateway.loop import Loop, Timer
 from twoway.tls import Ticket
 from twoway.tls.library import ffi
@@ -172,10 +172,10 @@ class Backend:
 
     def _check(self, target: Target, told: Callable[[BaseException | None], None]) -> None:
         def failed(_: Attempt, fault: BaseException) -> None:
-            if target.is_up:
-                self.failed(target, fault)
-            else:
+            if not target.is_up:
                 target.reason = said(fault)
+            elif not is_ours(fault):
+                self.failed(target, fault)
             told(fault)
 
         def done(attempt: Attempt) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twoway.errors import TwowayError
-from twoway.gateway.attempt import Attempt, said
+from twoway.gateway.attempt import Attempt, is_ours, said
 from twoway.gateway.backend import Backend, NoTarget, Target
 from twoway.gateway.ends import PlainEnd, TlsEnd
 from twoway.gateway.loop import Loop
@@ -92,7 +92,8 @@ class Dialing:
     def _missed(self, attempt: Attempt, fault: BaseException) -> None:
         self._attempt = None
         self._troubles.append(fault)
-        self.backend.failed(attempt.target, fault)
+        if not is_ours(fault):
+            self.backend.failed(attempt.target, fault)
         self.begin()
 
     def _trouble(self) -> BaseException:
