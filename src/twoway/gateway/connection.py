@@ -265,6 +265,8 @@ class Connection:
         self.stage, self._first = "open", b""
         conversation = Conversation(http, self, TlsEnd(self.sock, session), self._front_mask, self.relayed)
         self.relay = conversation
+        if self.frontend.door.is_closed:
+            conversation.leave(gentle=True)
         conversation.start()
 
     def goes_on_as(self, relay: Relay, way: Dialing) -> None:

@@ -28,7 +28,7 @@ class Door:
         self.sockets = tuple(sockets)
         self._loop, self._took, self._full = loop, took, full
         self._covered: set[int] = set()
-        self._open = self._resting = False
+        self._open = self._resting = self.is_closed = False
 
     def open(self, covered: Iterable[int] | None = None) -> None:
         """Accept from now on, on the sockets with these numbers; on all of them when none are named."""
@@ -50,7 +50,7 @@ class Door:
 
     def close(self) -> None:
         """Take nobody new."""
-        self._open = False
+        self._open, self.is_closed = False, True
         for sock in self.sockets:
             if sock.fileno() >= 0:
                 self._loop.close(sock)

@@ -318,6 +318,8 @@ class Frontend:
 
     def status(self) -> dict[str, Any]:
         """What an operator wants to know, ready for JSON."""
+        tally = self.tally
+        under_way = [one.relay.carried for one in self.connections if one.relay is not None]
         return {
             "name": self.name,
             "kind": self.options.kind,
@@ -331,7 +333,9 @@ class Frontend:
             ],
             "certificates": self._certificates(),
             **self.material.revocation(),
-            **self.tally.as_dict(),
+            **tally.as_dict(),
+            "bytes_up": tally.bytes_up + sum(up for up, _ in under_way),
+            "bytes_down": tally.bytes_down + sum(down for _, down in under_way),
         }
 
     def _certificates(self) -> list[dict[str, str]]:

@@ -107,7 +107,7 @@ class Relay:
             self._loop.hand_over(self.back.fd, self._on_back)
         self._turn(self.up, self.down, self.front, READ)
 
-    def leave(self) -> None:
+    def leave(self, *, gentle: bool = False) -> None:
         """Nothing: whether a relay may end only its two ends know."""
 
     @property

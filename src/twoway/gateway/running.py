@@ -165,7 +165,7 @@ class Gateway:
             frontend.stop()
             for connection in tuple(frontend.connections):
                 if connection.relay is not None:
-                    connection.relay.leave()
+                    connection.relay.leave(gentle=gentle)
                 elif not gentle and connection.stage != "refused":
                     connection.drop()
         end = self.loop.now + self.options.drain_seconds

@@ -37,7 +37,7 @@ class Conversation:
     """Takes the place of a Relay in a Connection: calls `done` once, after `end` or a farewell."""
 
     __slots__ = (
-        "_client_ended", "_connection", "_done", "_down", "_gate", "_leaving", "_lingering", "_mask",
+        "_client_ended", "_connection", "_done", "_down", "_gate", "_gently", "_leaving", "_lingering", "_mask",
         "_ours", "_own_link", "_reader", "_service", "_taking", "active", "down_bytes", "exchange",
         "front", "head_since", "parting", "up_bytes",
     )  # fmt: skip
@@ -54,7 +54,7 @@ class Conversation:
         self.exchange: Exchange | None = None
         self._own_link: Link | None = None  # one whose credentials are bound to its connection
         self._down = Outbox(front)
-        self._client_ended = self._leaving = self._taking = self.parting = False
+        self._client_ended = self._leaving = self._gently = self._taking = self.parting = False
         self._lingering: Lingering | None = None
         self.active = self.head_since = service.loop.now
         self.up_bytes = self.down_bytes = 0
@@ -71,10 +71,13 @@ class Conversation:
             loop.hand_over(fd, self._on_front)
         self._on_front(READ)
 
-    def leave(self) -> None:
-        """Say goodbye after the exchange that is under way, or now."""
-        self._leaving = True
-        if self.exchange is None and not self._reader.held:
+    def leave(self, *, gentle: bool = False) -> None:
+        """Say goodbye after the exchange that is under way, or now.
+
+        `gentle`: only after an answer that says so, since a request may be on its way already.
+        """
+        self._leaving, self._gently = True, gentle
+        if not gentle and self.exchange is None and not self._reader.held:
             self.guarded(self._farewell)
 
     def end(self, fault: BaseException | None = None) -> None:
@@ -251,7 +254,7 @@ class Conversation:
             self.exchange.begin(link)
 
     def _wait_for_head(self) -> None:
-        if self._client_ended or (self._leaving and not self._reader.held):
+        if self._client_ended or (self._leaving and not self._gently and not self._reader.held):
             self._farewell()
         elif not self._reader.held:
             self.head_since = 0.0
