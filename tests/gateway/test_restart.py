@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,3 +137,22 @@ def test_a_second_signal_ends_at_once(pki: Pki, start: Any):
         assert program.process.wait(10) == 0
     assert program.pids() == []
     assert not os.path.exists(program.admin)
+
+
+@pytest.mark.slow
+def test_a_restart_moves_to_another_address(pki: Pki, start: Any):
+    """A listener that keeps its name and gets another address listens there, and no longer where it did."""
+    program = start(gateway='metrics = "127.0.0.1:0"')
+    before, page = program.port, program.events("metrics")[0]["port"]
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        ports = one.getsockname()[1], two.getsockname()[1]
+    text = program.file.read_text().replace('metrics = "127.0.0.1:0"', f'metrics = "127.0.0.1:{ports[1]}"')
+    program.file.write_text(text.replace('listen = "127.0.0.1:0"', f'listen = "127.0.0.1:{ports[0]}"'))
+    assert program.ask("restart").returncode == 0
+    with wrap(ports[0], context_of(pki)) as sock:
+        assert ask(sock) == b"ping"
+    socket.create_connection(("127.0.0.1", ports[1]), 10).close()
+    assert program.process.wait(30) == 0
+    for gone in (before, page):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", gone), 10)

@@ -30,7 +30,7 @@ from twoway.gateway.metrics import MetricsPage
 from twoway.gateway.notify import Notifier, Passed
 from twoway.gateway.options import GatewayOptions
 from twoway.gateway.running import Gateway, keep_what_is_loaded
-from twoway.gateway.sockets import remove, share_out, told_place
+from twoway.gateway.sockets import handed_name, remove, share_out, told_place
 from twoway.gateway.worker import Worker, fork
 from twoway.server.journal import Journal
 from twoway.tls.reload import FileWatch
@@ -310,7 +310,7 @@ class Crew:
             reply({"error": "a restart is under way already, or the gateway is ending"})
             return
         passed = [
-            Passed(one.name or str(one.listen), sock, sock.fileno() in self._kept)
+            Passed(handed_name(one), sock, sock.fileno() in self._kept)
             for one, sockets in zip(self.options.listeners, self._sockets, strict=True)
             for sock in sockets
         ]

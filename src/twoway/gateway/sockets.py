@@ -86,7 +86,8 @@ def match(
     found: list[list[socket.socket]] = [[] for _ in listeners]
     for one in passed:
         for number, options in enumerate(listeners):
-            if one.name in (options.name or None, str(options.listen)) or _is_at(one.sock, options.listen):
+            names = (options.name or None, str(options.listen), handed_name(options))
+            if one.name in names or is_at(one.sock, options.listen):
                 prepare(one.sock, options)
                 found[number].append(one.sock)
                 break
@@ -96,6 +97,11 @@ def match(
             if all_of_them:
                 raise BadActivation(told)
     return found
+
+
+def handed_name(options: ListenerOptions) -> str:
+    """What a listener's sockets are called at a handover: another address is another socket, whatever its name."""
+    return f"{options.name} {options.listen}"
 
 
 def share_out(sockets: int, workers: Sequence[int]) -> dict[int, list[int]]:
@@ -122,7 +128,8 @@ def told_place(sock: socket.socket) -> str:
     return f"unix:{name if isinstance(name, str) else name.decode('utf-8', 'replace')}"
 
 
-def _is_at(sock: socket.socket, address: Address) -> bool:
+def is_at(sock: socket.socket, address: Address) -> bool:
+    """Whether a socket listens where this address says; never for port 0."""
     name = sock.getsockname()
     if not isinstance(name, tuple):
         return bool(address.path) and os.path.realpath(name) == os.path.realpath(address.path)

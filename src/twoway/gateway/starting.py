@@ -15,7 +15,7 @@ from twoway.gateway.notify import Notifier, Passed, activated
 from twoway.gateway.options import GatewayOptions
 from twoway.gateway.privileges import Account
 from twoway.gateway.running import raise_descriptor_limit
-from twoway.gateway.sockets import bind_all, match
+from twoway.gateway.sockets import bind_all, is_at, match
 from twoway.server.journal import Journal
 from twoway.tls.reload import FileWatch
 
@@ -34,10 +34,8 @@ def run(options: GatewayOptions, *, journal: Journal | None = None) -> None:
         for target in one.targets:
             Target(target, material.via.address if material.via is not None else None)
     with contextlib.ExitStack() as undo:
-        metrics = next((one.sock for one in given if one.name == METRICS), None)
-        if metrics is not None and options.metrics is None:
-            metrics.close()
-        sockets = _sockets(options, [one for one in given if one.sock is not metrics], started, undo)
+        metrics = _metrics(options, given)
+        sockets = _sockets(options, [one for one in given if one.name != METRICS], started, undo)
         crew = Crew(
             options, materials, sockets, journal, notifier,
             watch=watch, metrics=metrics, predecessor=predecessor,
@@ -54,6 +52,16 @@ def run(options: GatewayOptions, *, journal: Journal | None = None) -> None:
         watch.changed()  # what cannot be read any more has not changed
         _warn(journal, account, unreadable)
     crew.run()
+
+
+def _metrics(options: GatewayOptions, given: list[Passed]) -> socket.socket | None:
+    """The socket of the page that the process before us has answered on, where we are to answer there too."""
+    for one in given:
+        if one.name == METRICS:
+            if options.metrics is not None and (not options.metrics.port or is_at(one.sock, options.metrics)):
+                return one.sock
+            one.sock.close()
+    return None
 
 
 def _sockets(
