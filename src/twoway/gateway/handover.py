@@ -40,7 +40,7 @@ def inherited(environment: Environment) -> tuple[list[Passed], int | None]:
         told = json.loads(text)
         passed = [Passed(str(name), adopt(int(fd)), bool(kept)) for name, fd, kept in told["sockets"]]
         return passed, int(told["ready"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise BadActivation(f"{VARIABLE} is not what a gateway writes: {error}") from None
 
 
