@@ -142,6 +142,24 @@ def test_a_worker_that_is_told_to_go_drains_while_another_takes_its_place(pki: P
 
 
 @pytest.mark.slow
+def test_a_worker_that_hangs_is_covered_for_and_comes_back(pki: Pki, program: Program):
+    """What waits at its socket is answered by the others; the log says when it fell silent, and when it was back."""
+    port = program.port
+    hung = program.status()["workers"][0]["pid"]
+    os.kill(hung, signal.SIGSTOP)
+    until(lambda: any(f"{hung} does not answer" in one["sentence"] for one in program.events("worker")), 30)
+    load = Load(pki, port)
+    try:
+        load.more(15)
+        os.kill(hung, signal.SIGCONT)
+        until(lambda: any(f"{hung} answers again" in one["sentence"] for one in program.events("worker")), 30)
+        load.more(15)
+    finally:
+        load.stop()
+    assert load.failures == []
+
+
+@pytest.mark.slow
 def test_workers_end_with_their_parent(program: Program):
     """A parent that is killed leaves nobody behind who serves without supervision."""
     until(lambda: program.events("listening"), 30)

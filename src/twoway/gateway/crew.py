@@ -21,6 +21,7 @@ from twoway.errors import ConfigError
 from twoway.gateway.admin import Admin
 from twoway.gateway.announcing import announce
 from twoway.gateway.crew_desk import CrewDesk
+from twoway.gateway.crew_pulse import Pulse
 from twoway.gateway.crew_reload import CrewReload
 from twoway.gateway.desk import Reply
 from twoway.gateway.handover import Successor, command, say_ready
@@ -88,6 +89,7 @@ class Crew:
         self._started = 0
         self.desk = CrewDesk(self)
         self.reload = CrewReload(self, watch)
+        self._pulse = Pulse(self)
         self._admin = Admin(self.desk, self.loop, options.admin) if options.admin is not None else None
         self._metrics = (
             MetricsPage(self.desk, self.loop, options.metrics, sock=metrics)
@@ -155,11 +157,13 @@ class Crew:
             worker.leaving = True
             if not self.draining:
                 self._start(worker.slot)
-        self._share_out()
+        self.share_out()
 
-    def _share_out(self) -> None:
+    def share_out(self) -> None:
         """Say who looks at which socket, so that no socket is looked at by nobody."""
-        at_work = {one.slot: one for one in self.workers.values() if one.ready and not one.leaving}
+        at_work = {
+            one.slot: one for one in self.workers.values() if one.ready and not one.leaving and not one.silent
+        }
         plans = [share_out(len(sockets), sorted(at_work)) for sockets in self._sockets]
         for slot, worker in at_work.items():
             worker.ask({"do": "cover", "sockets": [plan[slot] for plan in plans]})
@@ -193,7 +197,7 @@ class Crew:
             f"{worker.pid} ended with {how}; another one starts in {self._delay:g} s",
             pid=worker.pid,
         )
-        self._share_out()
+        self.share_out()
         self.loop.later(self._delay, lambda: None if self.draining else self._start(worker.slot))
 
     # -- serving -------------------------------------------------------------------------------------
@@ -218,24 +222,13 @@ class Crew:
         say_ready(self._predecessor)
         self._predecessor = None
         self.reload.watch()
-        if self.notifier.watchdog_seconds:
-            self._prove_alive()
+        self._pulse.beat()
 
     def sentence(self) -> str:
         """The state in a line, for the service manager."""
         count = sum(one.ready for one in self.workers.values())
         generation = max((one.number for one in self.materials), default=0)
         return f"{count} worker{'' if count == 1 else 's'} at work, generation {generation}"
-
-    def _prove_alive(self) -> None:
-        """Twice in each interval, and only if every worker answers."""
-
-        def answered(answer: dict[str, object]) -> None:
-            if "error" not in answer:
-                self.notifier.alive()
-
-        self.desk.ask({"do": "ping"}, answered)
-        self.loop.later(self.notifier.watchdog_seconds / 2, self._prove_alive)
 
     # -- ending --------------------------------------------------------------------------------------
 

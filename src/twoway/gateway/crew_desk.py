@@ -45,7 +45,10 @@ class CrewDesk:
         if not workers:
             reply(merge(request["do"], answers))
         for worker in workers:
-            worker.ask(request, one)
+            if worker.silent:
+                one({"error": f"worker {worker.pid} does not answer"})
+            else:
+                worker.ask(request, one)
 
     def _complete(self, told: dict[str, Any]) -> dict[str, Any]:
         crew = self._crew

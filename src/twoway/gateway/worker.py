@@ -27,7 +27,7 @@ class Worker:
         self, loop: Loop, sock: socket.socket, pid: int, slot: int, told: Callable[[Worker, str], None]
     ) -> None:
         self.pid, self.slot, self.began = pid, slot, time.monotonic()
-        self.ready = self.leaving = False
+        self.ready = self.leaving = self.silent = False
         self._loop, self._told = loop, told
         self._ids = itertools.count()
         self._waiting: dict[int, tuple[Reply, Timer]] = {}
