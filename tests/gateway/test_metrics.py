@@ -168,7 +168,7 @@ def test_the_numbers_of_all_workers_are_summed(pki: Pki, backend: Backend, tmp_p
 def _status(name: str, refused: dict[str, int], target: str) -> dict[str, Any]:
     listener = {
         **Tally().as_dict(), "name": name, "open": 1, "generation": 1, "refused": refused,
-        "targets": [{"address": target, "up": True}], "crls": [], "crl_fetches": [],
+        "targets": [{"address": target, "up": True}], "crls": [], "crl_fetches": [], "ocsp": [], "staples": [],
         "certificates": [{"name": name, "not_after": "2030-01-01T00:00:00+00:00"}],
     }  # fmt: skip
     return {"uptime_seconds": 1.0, "draining": False, "listeners": [listener]}
