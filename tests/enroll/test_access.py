@@ -15,6 +15,7 @@ from twoway.enroll import access, routes
 from twoway.enroll.access import ACCESS, Standing, decide
 from twoway.enroll.call import Endpoint
 from twoway.enroll.caller import by_certificate
+from twoway.enroll.est_accounts import EstAccounts
 from twoway.enroll.faults import CredentialNeeded, NotPermitted
 
 ENDPOINTS = [endpoint for endpoint in routes.ENDPOINTS if "tls" in endpoint.ports]
@@ -70,8 +71,8 @@ KINDS = {
 TAKES = {
     # Where a credential other than a certificate counts at all.
     "token for enroll": {"enroll"},
-    "token for est": set(),
-    "basic": set(),
+    "token for est": {"est-enroll"},
+    "basic": {"est-enroll"},
 }
 
 
@@ -96,11 +97,12 @@ def test_every_credential_at_every_endpoint(endpoint: Endpoint, kind: str, every
         )
         headers["authorization"] = f"Bearer {made.text}"
     elif kind == "basic":
-        headers["authorization"] = "Basic " + base64.b64encode(b"orders:secret").decode()
+        password = EstAccounts(everywhere.authority.directory).add("orders", "client")
+        headers["authorization"] = "Basic " + base64.b64encode(f"orders:{password}".encode()).decode()
     looked_for = by_certificate in endpoint.authenticate if identity else endpoint.name in TAKES.get(kind, ())
     if not looked_for:
         standings = set()
-    path = endpoint.path.replace("{name}", "issuing.crl")
+    path = endpoint.path.replace("{name}", "issuing.crl").replace("{label}", "client")
     response = everywhere.call(endpoint.methods[0], path, identity, headers=headers)
     if ACCESS[endpoint.name] & {*standings, "nobody"}:
         assert response.status_code not in (401, 403), response.text

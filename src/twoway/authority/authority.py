@@ -57,8 +57,8 @@ class Authority:
         self.store = store
         self.cas = Cas(path, store, passphrase, root_key_file)
         self._register = Register(store)
-        self._profiles = Profiles(path / directory.PROFILES)
-        self._issuance = Issuance(store, self.cas, self._profiles, self.name, whereabouts.read(path))
+        self.rules = Profiles(path / directory.PROFILES)
+        self._issuance = Issuance(store, self.cas, self.rules, self.name, whereabouts.read(path))
         self.renewal = Renewal(self._register, self._issuance)
         self.publishing = Publishing(store, self.cas, self.requested_by)
         self.ocsp = Responder(store, self.cas, self._issuance)
@@ -169,7 +169,7 @@ class Authority:
     @property
     def profiles(self) -> tuple[str, ...]:
         """The names of the profiles that can be asked for."""
-        return self._profiles.known()
+        return self.rules.known()
 
     def unlock(self) -> None:
         """Read the issuing CA's key now, so that a wrong passphrase shows now."""
@@ -210,7 +210,7 @@ class Authority:
         Raises a RequestRefused (profile, names, key type, lifetime), BadName, IssuerUnfit, or why the CA's key or
         the store cannot be used.
         """
-        rules = self._profiles[profile]
+        rules = self.rules[profile]
         limits = self.cas.issuing.limits
         common, names = asked_names(name, rules, limits, dns=dns, ip=ip, uri=uri, email=email)
         kind = key_type or ("p256" if "p256" in rules.key_types else rules.key_types[0])
@@ -391,7 +391,7 @@ class Authority:
         """One-time tokens: made by whoever runs the authority, redeemed at its service."""
         from twoway.authority.tokens import Tokens  # its library takes long to import
 
-        return Tokens(self.store, self.cas, self._profiles)
+        return Tokens(self.store, self.cas, self.rules)
 
     @property
     def root_key(self) -> RootKey:

@@ -40,6 +40,12 @@ ACCESS: Mapping[str, frozenset[Standing]] = {
     "enroll": frozenset({Standing.TOKEN}),
     "renew": frozenset({Standing.IDENTITY}),
     "sign": frozenset({Standing.REQUESTER, Standing.OPERATOR, Standing.ADMIN}),
+    "est-cacerts": EVERYBODY,
+    "est-csrattrs": EVERYBODY,
+    "est-enroll": frozenset(
+        {Standing.TOKEN, Standing.EST_BASIC, Standing.REQUESTER, Standing.OPERATOR, Standing.ADMIN}
+    ),
+    "est-reenroll": frozenset({Standing.IDENTITY}),
 }
 """The name of each endpoint, and who may call it."""
 

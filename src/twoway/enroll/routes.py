@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from twoway.enroll.access import ACCESS
 from twoway.enroll.call import Endpoint, Port
-from twoway.enroll.endpoints import enrolling, health, ocsp, publishing, renewing
+from twoway.enroll.endpoints import enrolling, est, health, ocsp, publishing, renewing
 from twoway.enroll.faults import NotFound
 from twoway.enroll.gate import guarded
 from twoway.enroll.problem import Problem, as_response
@@ -26,6 +26,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *ocsp.ENDPOINTS,
     *enrolling.ENDPOINTS,
     *renewing.ENDPOINTS,
+    *est.ENDPOINTS,
 )
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from twoway.authority import Authority, Record
 from twoway.authority.faults import IssuerUnfit
+from twoway.enroll.est_accounts import EstAccounts
 from twoway.enroll.faults import Overloaded
 from twoway.enroll.metrics import Metrics
 from twoway.enroll.options import ServiceOptions
@@ -40,6 +41,7 @@ class Service:
         self.authority, self.options, self.journal, self.now = authority, options, journal, now
         self.metrics = Metrics()
         self.tokens = authority.tokens
+        self.est_accounts = EstAccounts(authority.directory)
         self.roles = Roles(authority.directory / DIRECTORY, options.roles)
         self.gateways = Policy.from_rules(allow=options.gateways)
         self._threads = ThreadPoolExecutor(options.threads, "twoway-authority")

@@ -3,6 +3,7 @@
 from twoway.cli.ca._group import ca
 from twoway.cli.ca.account import audit
 from twoway.cli.ca.begin import init
+from twoway.cli.ca.est_account import est_account
 from twoway.cli.ca.issue import issue, sign
 from twoway.cli.ca.look import list_certificates, show
 from twoway.cli.ca.publish import crl, export
@@ -11,7 +12,21 @@ from twoway.cli.ca.revoke import revoke
 from twoway.cli.ca.serve import serve
 from twoway.cli.ca.token import token
 
-for command in (init, issue, sign, renew, revoke, list_certificates, show, crl, audit, export, token, serve):
+for command in (
+    init,
+    issue,
+    sign,
+    renew,
+    revoke,
+    list_certificates,
+    show,
+    crl,
+    audit,
+    export,
+    token,
+    est_account,
+    serve,
+):
     ca.add_command(command)
 
 __all__ = ["ca"]
