@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import unquote_to_bytes
 
 from twoway.names.kinds import MAX_NAME
 from twoway.names.spiffe import SCHEME, spiffe_problem
@@ -217,6 +218,11 @@ def request_path_text(path: str) -> str:
         raise Incomparable("it does not begin with /")
     if ";" in path:
         raise Incomparable("some servers cut it off at the ;")
+    try:
+        unquote_to_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        # RFC 3629 §3: an overlong encoding of a dot or a slash is none, and some readers take it for one.
+        raise Incomparable("its encoded bytes are no UTF-8") from None
     return "/" + path_text(_ENCODED.sub(_decoded, path[1:]))
 
 
