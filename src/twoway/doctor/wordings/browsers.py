@@ -52,7 +52,12 @@ ROWS: tuple[Wording, ...] = (
         ("protocol_version_mismatch", "cipher_mismatch"),
     ),
     Wording("Chrome", "ERR_SSL_PROTOCOL_ERROR", "own", ("plain_http", "not_tls", "handshake_failed")),
-    Wording("Chrome", "ERR_(EMPTY_RESPONSE|CONNECTION_(RESET|CLOSED))", "refused", (*CUT, "plain_http")),
+    Wording(
+        "Chrome",
+        "ERR_(EMPTY_RESPONSE|SOCKET_NOT_CONNECTED|CONNECTION_(RESET|CLOSED))",
+        "refused",
+        (*CUT, "plain_http"),
+    ),
     Wording("Chrome", "ERR_INVALID_HTTP_RESPONSE", "own", ("plain_http", "not_tls")),
     Wording(
         "Firefox",
