@@ -159,3 +159,10 @@ def test_a_key_in_an_encrypted_identity_is_encrypted_too(run_twoway: Command, pl
     refused = run_twoway("open", "s", "--identity", "locked", cwd=place)
     assert refused.returncode == 2
     assert "passphrase" in refused.stderr
+
+
+def test_a_detached_signature_has_no_content_to_write(run_twoway: Command, place: Path):
+    done = run_twoway("verify", "sig", "--content", "order", "--ca", "ca.pem", "-o", "out", cwd=place)
+    assert done.returncode == 2
+    assert "no content to write" in done.stderr
+    assert not (place / "out").exists()

@@ -240,17 +240,35 @@ def labeled_expand(suite: bytes, key: bytes, label: bytes, info: bytes, length: 
 def hpke_open(
     sealed: bytes, key: ec.EllipticCurvePrivateKey, info: bytes, aad: bytes = b"", *, aead: int = 2
 ) -> bytes:
-    """RFC 9180 §4.1, §5.1 and §5.2 for DHKEM(P-256, HKDF-SHA256), written from the RFC."""
+    """RFC 9180 §4.1 and §5.2 for DHKEM(P-256, HKDF-SHA256), written from the RFC."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    encapsulated, ciphertext = sealed[:65], sealed[65:]
+    encapsulated = sealed[:65]
     own = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     shared = key.exchange(ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(key.curve, encapsulated))
     kem = b"KEM" + struct.pack(">H", 0x0010)
     secret = labeled_expand(
         kem, labeled_extract(kem, b"", b"eae_prk", shared), b"shared_secret", encapsulated + own, 32
     )
-    suite = b"HPKE" + struct.pack(">HHH", 0x0010, 0x0001, aead)
+    return scheduled_open(0x0010, secret, sealed[65:], info, aad, aead)
+
+
+def hybrid_open(sealed: bytes, key: SealingKey, info: bytes) -> bytes:
+    """X-Wing (draft-connolly-cfrg-xwing-kem, KEM 0x647a): ML-KEM-768 and X25519, put together with SHA3-256."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
+    first, second = sealed[:1088], sealed[1088:1120]
+    own = key.x25519_key.public_key().public_bytes_raw()
+    halves = key.mlkem_key.decapsulate(first) + key.x25519_key.exchange(
+        X25519PublicKey.from_public_bytes(second)
+    )
+    secret = hashlib.sha3_256(halves + second + own + b"\\.//^\\").digest()
+    return scheduled_open(0x647A, secret, sealed[1120:], info, b"", 2)
+
+
+def scheduled_open(kem: int, secret: bytes, ciphertext: bytes, info: bytes, aad: bytes, aead: int) -> bytes:
+    """RFC 9180 §5.1 and §5.2, base mode with HKDF-SHA256."""
+    suite = b"HPKE" + struct.pack(">HHH", kem, 0x0001, aead)
     context = (
         b"\0"
         + labeled_extract(suite, b"", b"psk_id_hash", b"")
@@ -302,3 +320,11 @@ def test_the_second_reader_reads_the_vector_of_the_rfc():
     info = bytes.fromhex("4f6465206f6e2061204772656369616e2055726e")
     opened = hpke_open(encapsulated + ciphertext, key, info, b"Count-0", aead=1)
     assert opened == b"Beauty is truth, truth beauty"
+
+
+def test_the_hybrid_is_x_wing_as_its_draft_has_it(pki: Pki):
+    """The library's key agreement, computed again from the two algorithms that it is made of."""
+    key = SealingKey.generate()
+    card = verified_card(key.card(pki.identity()), pki.trust)
+    share = container._share(message.Recipient(card.peer.verified, card), b"k" * 32)
+    assert hybrid_open(share.sealed, key, b"twoway\0\1" + b"\3" + key.fingerprint) == b"k" * 32

@@ -23,7 +23,14 @@ FORMATS = ("jwe", "cms", "hpke")
     help="A recipient: certificate, identity DIR or sealing card; repeatable.",
 )
 @trust_options
-@click.option("--format", "format", type=click.Choice(FORMATS), default="jwe", show_default=True, help="How.")
+@click.option(
+    "--format",
+    "format",
+    type=click.Choice(FORMATS),
+    default="jwe",
+    show_default=True,
+    help="jwe is JSON, at most 64 MiB; cms and hpke take any size; hpke takes sealing cards.",
+)
 @click.option(
     "-o", "--output", type=FILE, default="-", metavar="OUT", help="Where to; - (the default) is stdout."
 )

@@ -23,7 +23,14 @@ FORMATS = ("jws", "cms")
     help="Who signs: an identity DIR or PKCS#12 file.",
 )
 @passphrase_options
-@click.option("--format", "format", type=click.Choice(FORMATS), default="jws", show_default=True, help="How.")
+@click.option(
+    "--format",
+    "format",
+    type=click.Choice(FORMATS),
+    default="jws",
+    show_default=True,
+    help="jws is JSON, at most 64 MiB; cms takes any size and every kind of key.",
+)
 @click.option("--detached", is_flag=True, help="The signature alone, without the content.")
 @click.option(
     "-o", "--output", type=FILE, default="-", metavar="OUT", help="Where to; - (the default) is stdout."

@@ -10,6 +10,7 @@ import click
 from twoway.cli._files import FILE, result, source
 from twoway.cli._message import trust_of, trust_options
 from twoway.cli._output import complain, emit
+from twoway.errors import UsageError
 
 if TYPE_CHECKING:
     from twoway.message import Verified
@@ -50,6 +51,10 @@ def verify(
     from twoway.message.recipient import chain_of
     from twoway.message.signing import verify_stream
 
+    if content is not None and output is not None:
+        raise UsageError(
+            "a detached signature has no content to write", "leave -o out: it is the file of --content"
+        )
     trust = trust_of(ca, crl)
     chain = chain_of(signer) if signer is not None else None
     with ExitStack() as stack:

@@ -114,6 +114,8 @@ def verify_file(
 
     `content` is the file that a detached signature is about.
     """
+    if content is not None and target is not None:
+        raise UsageError("a detached signature has no content to write", "leave target out: it is `content`")
     with ExitStack() as stack:
         message: Source = stack.enter_context(reading(source))
         about: Source | None = stack.enter_context(reading(content)) if content is not None else None
