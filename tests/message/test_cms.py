@@ -305,3 +305,51 @@ def test_files_are_signed_and_verified_with_progress(pki: Pki, tmp_path: Path):
     message.seal_file(source, sealed, to=pki.identity(), trust=pki.trust, format="cms", progress=seen.append)
     message.open_file(sealed, out, identity=pki.identity(), progress=seen.append)
     assert out.read_bytes() == CONTENT
+
+
+OIDS = {
+    "AES-256-GCM": "60864801650304012e",
+    "AES-256-CBC": "60864801650304012a",
+    "AES-256-wrap": "60864801650304012d",
+    "data": "2a864886f70d010701",
+    "sha256kdf": "2b8104010b01",
+}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "told"),
+    [
+        (
+            "AES-256-GCM",
+            OIDS["AES-256-CBC"],
+            message.AlgorithmRefused,
+            "content encryption 2.16.840.1.101.3.4.1.42",
+        ),
+        ("AES-256-wrap", OIDS["AES-256-CBC"], message.AlgorithmRefused, "key agreement"),
+        ("sha256kdf", "2b8104010b09", message.AlgorithmRefused, "key agreement 1.3.132.1.11.9"),
+        ("data", "2a864886f70d010702", message.MessageMalformed, "not data"),
+    ],
+)
+def test_algorithms_that_are_not_believed_are_told_before_any_key_is_used(
+    pki: Pki, old: str, new: str, kind: type[Exception], told: str
+):
+    sealed = message.seal(b"x", to=pki.identity(), trust=pki.trust, format="cms")
+    was = bytes.fromhex(OIDS[old])
+    assert was in sealed
+    changed = sealed.replace(was, bytes.fromhex(new), 1)
+    with pytest.raises(kind, match=told):
+        message.open(changed, identity=pki.identity())
+
+
+def test_a_short_tag_is_refused(pki: Pki):
+    """RFC 5084 lets a tag have 12 bytes, and takes that where nothing is said; 16 are asked for here."""
+    sealed = message.seal(b"x", to=pki.identity(), trust=pki.trust, format="cms")
+    assert sealed.count(b"\x02\x01\x10") == 1
+    with pytest.raises(message.AlgorithmRefused, match="a tag of 12 bytes"):
+        message.open(sealed.replace(b"\x02\x01\x10", b"\x02\x01\x0c"), identity=pki.identity())
+
+
+def test_content_beyond_what_gcm_protects_is_refused(pki: Pki, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("twoway.message.cms.sealed.MAX_CONTENT", 9)
+    with pytest.raises(message.MessageTooLarge):
+        message.seal(b"order 1223", to=pki.identity(), trust=pki.trust, format="cms")

@@ -389,3 +389,45 @@ def test_a_mutated_request_is_an_error_of_ours_or_the_same_request(data: st.Data
 
 PKI = Pki()
 SENT = ClientSide(PKI.identity(), Verifier(PKI.trust)).outgoing(REQUEST, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("component", "problem"),
+    [
+        (Item("@request-target"), "not known here"),
+        (Item("@status"), "not known here"),
+        (Item("@method", {"req": True}), "request of a request"),
+        (Item("Content-Type"), "signed and not there"),
+        (Item("x-missing"), "signed and not there"),
+        (Item("x-broken"), "line break"),
+        (Item("content-type", {"sf": True}), "parameter sf"),
+        (Item("content-type", {"key": "a"}), "content-type"),
+        (Item("x-members", {"key": "b"}), "no member b"),
+        (Item("@query-param", {"name": "missing"}), "0 parameters missing"),
+        (Item("@query-param", {"name": "twice"}), "2 parameters twice"),
+        (Item(7), "no name"),
+    ],
+)
+def test_components_that_cannot_be_signed_are_told(component: Item, problem: str):
+    from twoway.message.http.fields import InnerList
+
+    headers = (*REQUEST.headers, ("X-Broken", "a\nb"), ("X-Members", "a=1"))
+    request = replace(REQUEST, url=REQUEST.url + "&twice=1&twice=2", headers=headers)
+    with pytest.raises(faults.SignatureMalformed, match=problem):
+        signature_base(request, InnerList((component,)))
+
+
+def test_a_component_that_is_signed_twice_is_told():
+    from twoway.message.http.fields import InnerList
+
+    with pytest.raises(faults.SignatureMalformed, match="comes twice"):
+        signature_base(REQUEST, InnerList((Item("@method"), Item("@method"))))
+
+
+def test_one_member_of_a_dictionary_is_signed_as_it_is_written():
+    from twoway.message.http.fields import InnerList
+
+    request = replace(REQUEST, headers=(("X-Members", "a=1, b=2;x"),))
+    assert b'"x-members";key="b": 2;x\n' in signature_base(
+        request, InnerList((Item("x-members", {"key": "b"}),))
+    )
