@@ -353,3 +353,11 @@ def test_content_beyond_what_gcm_protects_is_refused(pki: Pki, monkeypatch: pyte
     monkeypatch.setattr("twoway.message.cms.sealed.MAX_CONTENT", 9)
     with pytest.raises(message.MessageTooLarge):
         message.seal(b"order 1223", to=pki.identity(), trust=pki.trust, format="cms")
+
+
+def test_signed_things_that_are_no_messages_are_refused(pki: Pki):
+    """Time stamps and the like are SignedData too, made with other intentions."""
+    signed = message.sign(b"x", identity=pki.identity(), format="cms")
+    data = bytes.fromhex(OIDS["data"])
+    with pytest.raises(message.MessageMalformed, match="not data"):
+        message.verify(signed.replace(data, data[:-1] + b"\x06", 1), trust=pki.trust)

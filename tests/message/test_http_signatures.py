@@ -431,3 +431,11 @@ def test_one_member_of_a_dictionary_is_signed_as_it_is_written():
     assert b'"x-members";key="b": 2;x\n' in signature_base(
         request, InnerList((Item("x-members", {"key": "b"}),))
     )
+
+
+def test_who_wants_a_sealed_answer_and_cannot_have_one_is_told_before_anything_is_done(
+    pki: Pki, sides: tuple[ClientSide, ServerSide]
+):
+    asks = replace(REQUEST, headers=merged(REQUEST.headers, [("Seal-Response", "jwe")]))
+    with pytest.raises(faults.NotSealed, match="got orders with ed25519"):
+        sides[1].incoming(ClientSide(pki.identity("ed25519"), Verifier(pki.trust)).outgoing(asks))

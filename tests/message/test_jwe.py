@@ -198,3 +198,11 @@ def test_additional_authenticated_data_of_others_is_authenticated(pki: Pki):
     changed = json.loads(sealed) | {"aad": base64.urlsafe_b64encode(b"for the birds").decode().rstrip("=")}
     with pytest.raises(message.CannotOpen):
         message.open(json.dumps(changed).encode(), identity=identity)
+
+
+def test_what_a_sender_writes_into_a_header_cannot_forge_a_line_of_a_log(pki: Pki):
+    sealed = message.seal(CONTENT, to=pki.identity(), trust=pki.trust)
+    for changes in ({"x5t#S256": "a\nb"}, {"alg": "a\nb"}):
+        with pytest.raises(message.MessageError) as caught:
+            message.open(header(sealed, **changes), identity=pki.identity())
+        assert "\n" not in str(caught.value)

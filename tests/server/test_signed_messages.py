@@ -228,3 +228,15 @@ def test_a_renewed_identity_signs_the_next_answer_and_replays_stay_known(pki: Pk
     (place / "key.pem").write_text("broken")
     now[0] = 4.0
     assert ask(application, signed_scope(pki, "https://localhost/a%20b"))[0]["status"] == 204
+
+
+@pytest.mark.parametrize("host", ["api.acme.example/a", "user@api", "api?x", "api:port", "", "a b"])
+def test_a_host_that_would_move_into_the_path_is_refused(pki: Pki, api: Any, host: str):
+    """`api/a` with the path `/b` makes the target of `api` with `/a/b`, and is another request."""
+    asked = signed_scope(pki, "http://api.acme.example/a%20b")
+    asked["headers"][0] = (b"host", host.encode())
+    started = ask(SignedMessages(quiet, identity=api), asked)
+    assert started[0]["status"] == 400
+    asked = signed_scope(pki, "http://api.acme.example/a%20b")
+    asked["headers"][0] = (b"host", b"api.acme.example")
+    assert ask(SignedMessages(quiet, identity=api), asked)[0]["status"] == 204

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from twoway.credential import printable
 from twoway.errors import ConfigError, PeerError, PeerUntrusted
 
 
@@ -73,6 +74,7 @@ class NotForUs(MessageError):
     code = "not_for_us"
 
     def __init__(self, identity: str, fingerprint: str, recipients: tuple[str, ...]) -> None:
+        recipients = tuple(printable(one) for one in recipients)  # the sender's words, which end up in logs
         super().__init__(identity, fingerprint, recipients)
         self.identity, self.fingerprint, self.recipients = identity, fingerprint, recipients
 
@@ -91,6 +93,7 @@ class AlgorithmRefused(MessageError):
     code = "algorithm_refused"
 
     def __init__(self, format: str, algorithm: str, allowed: tuple[str, ...]) -> None:
+        algorithm = printable(algorithm)  # as above
         super().__init__(format, algorithm, allowed)
         self.format, self.algorithm, self.allowed = format, algorithm, allowed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -19,6 +20,7 @@ from twoway.message.faults import MessageError
 from twoway.message.http.exchange import Judged, ServerSide
 from twoway.message.http.exchanged import HttpRequest, HttpResponse, values_of
 from twoway.message.http.faults import BodyTooLarge, ExchangeRefused, SignatureMalformed
+from twoway.message.http.replay import ReplayCache
 from twoway.message.http.verifying import Verifier
 from twoway.server.peer import EXTENSION
 from twoway.tls.reload import FileWatch
@@ -32,6 +34,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 KEY = "twoway.message"
 MAX_BODY = 8 * 1024 * 1024
 CHECK_SECONDS = 1.0
+_HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class SignedMessages:
@@ -40,7 +43,7 @@ class SignedMessages:
     `identity` opens what is sealed and signs the answers; a directory is read again when its files change.
     `trust` (by default the authorities beside the identity) says whose signatures count. `origin` is how callers
     address the application, where something in front changes that: "https://api.acme.example". `require_sealed`
-    refuses bodies in clear. Bodies of both directions are held in memory, up to `max_body` bytes.
+    refuses bodies in clear. `replays` remembers nonces, for this process and in a bounded number. Bodies of both directions are held in memory, up to `max_body` bytes.
 
     Who signed is `twoway.signer(scope)`. A request that is refused is answered with 400, 401 or 413 and a problem
     document with the reason. WebSockets are closed: nothing about them is signed.
@@ -56,11 +59,13 @@ class SignedMessages:
         origin: str | None = None,
         require_sealed: bool = False,
         max_body: int = MAX_BODY,
+        replays: ReplayCache | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app, self._origin, self._max_body = app, origin, max_body
         self._identity, self._trust, self._passphrase = identity, trust, passphrase
         self._require_sealed, self._clock = require_sealed, clock
+        self._replays = replays or ReplayCache()  # across reloads: what was seen stays seen
         self._lock = threading.Lock()
         self._watch = FileWatch(self._files())
         self._next_check = clock() + CHECK_SECONDS
@@ -95,6 +100,9 @@ class SignedMessages:
         hosts = values_of(request.headers, "Host")
         if len(hosts) != 1:
             raise SignatureMalformed(f"there are {len(hosts)} Host headers and not one")
+        if not _HOST.fullmatch(hosts[0]) or not scope["path"].startswith("/"):
+            # With a slash in it, another path would make the same target (RFC 9110 §7.2).
+            raise SignatureMalformed("the Host header is no host, or the path no path")
         origin = self._origin or f"{scope.get('scheme', 'https')}://{hosts[0]}"
         raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
         query: bytes = scope.get("query_string", b"")
@@ -112,7 +120,6 @@ class SignedMessages:
         return self._side
 
     def _reload(self) -> None:
-        replays = self._side.verifier.replays  # what was seen stays seen
         try:
             self._side = self._load()
         except TwowayError as error:
@@ -120,7 +127,6 @@ class SignedMessages:
             log.error(
                 "the identity was not reloaded, the old one stays in use: %s; remedy: %s", error, error.remedy
             )
-        self._side.verifier.replays = replays
 
     def _load(self) -> ServerSide:
         identity = self._identity
@@ -129,7 +135,7 @@ class SignedMessages:
         trust = self._trust
         if not isinstance(trust, Trust):
             trust = Trust.load(trust) if trust is not None else trust_of(identity)
-        return ServerSide(identity, Verifier(trust), self._require_sealed)
+        return ServerSide(identity, Verifier(trust, replays=self._replays), self._require_sealed)
 
     def _files(self) -> tuple[Path, ...]:
         places = [Path(one) for one in (self._identity, self._trust) if isinstance(one, (str, Path))]

@@ -85,6 +85,9 @@ def verify(
     running = {digest.name: hashes.Hash(digest) for digest in _digests(reader.whole(ber.SET))}
     reader.enter(ber.SEQUENCE)
     content_type = _oid(reader.whole(ber.OID))
+    if content_type != algorithms.DATA:
+        # A time stamp or a certificate response is signed content too, and no message of anybody's.
+        raise MessageMalformed(FORMAT, f"what is signed is of the type {content_type}, not data")
     _hash_content(reader, running, sink, content)
     reader.leave()
     digests = {name: one.finalize() for name, one in running.items()}

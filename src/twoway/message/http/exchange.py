@@ -15,7 +15,7 @@ from cryptography import x509
 
 from twoway.credential import Credential
 from twoway.errors import UsageError
-from twoway.message.faults import MessageMalformed
+from twoway.message.faults import CannotReceive, KeyUsageForbids, MessageMalformed
 from twoway.message.http import signatures
 from twoway.message.http.content_digest import content_digest
 from twoway.message.http.exchanged import Header, HttpRequest, HttpResponse, combined, merged
@@ -104,6 +104,8 @@ class ServerSide:
     ) -> Judged:
         """A request in clear, and who signed it; raises an ExchangeRefused, a MessageError or a PeerUntrusted."""
         signers = self.verifier.request(request, also=also, now=now)
+        if _wants_sealed(request):
+            _check_can_receive(signers[0])
         if not is_sealed(request.headers):
             if self.require_sealed and request.body:
                 raise NotSealed("expected a sealed body in the request, got one in clear")
@@ -117,10 +119,7 @@ class ServerSide:
     ) -> HttpResponse:
         """The answer as it is sent: sealed for the signer of a request that asked for it, signed, bound to it."""
         moment = now or datetime.now(UTC)
-        wants = judged is not None and (
-            judged.sealed or combined(response.request.headers, SEAL_RESPONSE) == "jwe"
-        )
-        if wants and judged is not None and response.body:
+        if judged is not None and response.body and (judged.sealed or _wants_sealed(response.request)):
             to = recipients(judged.signer, self.verifier.trust, now=moment)
             response = _sealed(response, to, self.identity)
         components = [Item("@status"), *_content_components(response)]
@@ -134,6 +133,18 @@ class ServerSide:
 
 # RFC 9421 §2.4: the answer covers the signature of the request, and with it all that it covers.
 _BINDING = Item("signature", {"req": True, "key": signatures.LABEL})
+
+
+def _wants_sealed(request: HttpRequest) -> bool:
+    return combined(request.headers, SEAL_RESPONSE) == "jwe" or is_sealed(request.headers)
+
+
+def _check_can_receive(signer: Peer) -> None:
+    """The answer can be sealed for who asks; raises NotSealed before the application does anything."""
+    try:
+        check_may_receive(signer.leaf, jwe.FORMAT, jwe.RECEIVERS)
+    except (CannotReceive, KeyUsageForbids) as error:
+        raise NotSealed(f"the answer could not be sealed for who signed: {error}") from None
 
 
 def is_sealed(headers: Iterable[Header]) -> bool:
