@@ -126,3 +126,12 @@ def test_a_group_without_a_user_is_refused(pki: Pki, backend: Backend):
         GatewayOptions(listeners=gateway.options.listeners, group="nogroup")
     gateway.frontends[0].stop()
     gateway.loop.dispose()
+
+
+def test_an_owner_who_is_not_there_leaves_no_socket_behind(pki: Pki, backend: Backend, tmp_path: Path):
+    """Nothing is bound, so nothing is in the way of the next start."""
+    path = tmp_path / "in.sock"
+    with pytest.raises(UsageError) as caught:
+        gateway_of(pki, backend, listen=Address(path=str(path)), listen_owner="no-such-user:")
+    assert "there is no such user" in str(caught.value)
+    assert not path.exists()

@@ -19,9 +19,13 @@ from twoway.server.running import CannotListen
 
 
 def bind(options: ListenerOptions, *, share: bool = False) -> socket.socket:
-    """A bound, non-blocking socket that does not listen yet; raises CannotListen. `share`: SO_REUSEPORT."""
+    """A bound, non-blocking socket that does not listen yet; raises CannotListen, or UsageError for an unknown owner.
+
+    `share`: SO_REUSEPORT.
+    """
     address = options.listen
     family, place = address.resolve()
+    owner = ids_of(options.listen_owner)
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         if family == socket.AF_UNIX:
@@ -36,7 +40,7 @@ def bind(options: ListenerOptions, *, share: bool = False) -> socket.socket:
         finally:
             os.umask(before)
         if family == socket.AF_UNIX:
-            _give(str(place), options)
+            _give(str(place), owner, options.listen_mode)
         prepare(sock, options)
     except OSError as error:
         sock.close()
@@ -152,12 +156,12 @@ def _remove_stale(path: str) -> None:
         return
 
 
-def _give(path: str, options: ListenerOptions) -> None:
+def _give(path: str, owner: tuple[int | None, int | None], mode: int) -> None:
     """Mode and owner of a UNIX socket; until then it is our own alone."""
-    user, group = ids_of(options.listen_owner)
+    user, group = owner
     if user is not None or group is not None:
         os.chown(path, -1 if user is None else user, -1 if group is None else group)
-    os.chmod(path, options.listen_mode)
+    os.chmod(path, mode)
 
 
 def ids_of(owner: str) -> tuple[int | None, int | None]:
