@@ -165,3 +165,23 @@ def test_a_reload_that_is_asked_for_fetches_too(pki: Pki, backend: Backend, tmp_
             assert 13 < source.due() - checked <= 15
             gateway._upkeep.turn(checked + 16)
             assert len(responder.asked) == 4
+
+
+def test_an_old_list_on_disk_is_renewed_before_anybody_is_served(pki: Pki, backend: Backend, tmp_path: Path):
+    """After a long pause the first connection is judged by a current list; with the address gone, by the old one."""
+    responder = Responder(issuing=der(pki.issuing.crl(pki.client.leaf)), root=der(pki.root.crl()))
+    with responding(responder):
+        options = {**lists(responder, tmp_path / "cache"), "identity": identity(pki, tmp_path)}
+        with running(gateway_of(pki, backend, **options)) as old:
+            (source, _) = old.frontends[0].material.checks[0].sources
+        source.cache.store(der(pki.issuing.crl(start=-9, days=-2)), verified=True)
+        responder.status = 503
+        ledger = Ledger()
+        with running(gateway_of(pki, backend, ledger=ledger, **options)) as gateway:
+            assert refused(gateway.ports[0], context_of(pki)) != "passed"
+            until(lambda: ledger.refusals)
+        assert ledger.refusals[0].code == "crl_stale"
+        responder.status = 200
+        with running(gateway_of(pki, backend, ledger=ledger, **options)) as gateway:
+            assert "REVOKED" in refused(gateway.ports[0], context_of(pki)).upper()
+    assert backend.everything == b""

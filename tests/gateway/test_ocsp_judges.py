@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+import twoway
 from tests.conftest import judge
 from tests.gateway.conftest import Backend, Ledger, Pki, ask, context_of, gateway_of, running, until, wrap
 from tests.gateway.test_over_time import save
@@ -21,6 +22,8 @@ from tests.pki import Issuer
 from tests.revocation.answers import MUST_STAPLE, answer, responder_of
 from tests.revocation.responder import Request, Responder, responding
 from twoway.gateway.addresses import Address
+from twoway.steps import Step
+from twoway.trust import CertificateRevoked
 
 pytestmark = pytest.mark.judge
 
@@ -139,7 +142,7 @@ def test_gnutls_gets_and_verifies_our_staple(pki: Pki, backend: Backend, tmp_pat
 
 
 @contextlib.contextmanager
-def s_server(pki: Pki, server: Any, place: Path, staple: bytes | None) -> Iterator[int]:
+def s_server(pki: Pki, server: Any, place: Path, staple: bytes | None, how: str = "-rev") -> Iterator[int]:
     """OpenSSL's own server, with this staple."""
     server.save(place / "server")
     (place / "staple.der").write_bytes(staple or b"")
@@ -147,7 +150,7 @@ def s_server(pki: Pki, server: Any, place: Path, staple: bytes | None) -> Iterat
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [judge("openssl"), "s_server", "-accept", f"127.0.0.1:{port}", "-cert", "server/cert.pem", "-key",
-               "server/key.pem", "-cert_chain", "server/cert.pem", "-quiet", "-rev"]  # fmt: skip
+               "server/key.pem", "-cert_chain", "server/cert.pem", "-quiet", how]  # fmt: skip
     if staple is not None:
         command += ["-status_file", "staple.der"]
     process = subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -199,3 +202,17 @@ def test_a_client_gateway_judges_what_openssl_staples(
                         raise ConnectionResetError
             until(lambda: gateway.frontends[0].tally.failed)
             assert dict(gateway.frontends[0].tally.failed) == {code: 1}
+
+
+@pytest.mark.parametrize("status", ["good", "revoked"])
+def test_a_client_of_ours_judges_what_openssl_staples(pki: Pki, tmp_path: Path, status: str):
+    """`twoway.Client`: a revoked server is refused with a typed error, and has seen no certificate of ours."""
+    server = pki.issuing.leaf("shop", dns=("localhost",), purpose="server")
+    with s_server(pki, server, tmp_path, answer(pki.issuing, server.leaf, status), "-www") as port:
+        with twoway.Client(identity=pki.client, trust=pki.trust) as client:
+            if status == "good":
+                assert client.get(f"https://localhost:{port}/").status_code == 200
+                return
+            with pytest.raises(CertificateRevoked) as caught:
+                client.get(f"https://localhost:{port}/")
+    assert caught.value.step is Step.CLIENT_CHECKS

@@ -75,7 +75,7 @@ def test_any_text_is_an_address_or_a_typed_error(text: str):
     "address",
     ["127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "169.254.169.254", "169.254.1.1", "fe80::1", "fe80::1%eth0",
      "::ffff:169.254.169.254", "::ffff:127.0.0.1", "fd00:ec2::254", "100.100.100.200", "224.0.0.1", "ff02::1",
-     "255.255.255.255", "2002:7f00:1::"],
+     "255.255.255.255", "2002:7f00:1::", "64:ff9b::a9fe:a9fe", "64:ff9b::7f00:1", "2001:0:1::1"],
 )  # fmt: skip
 def test_a_certificate_cannot_send_us_to_this_machine_or_to_its_keepers(address: str):
     """Loopback, link-local, metadata services and nobody's addresses, in every spelling."""

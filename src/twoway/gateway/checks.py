@@ -69,17 +69,19 @@ class Checks:
         return shared[alike]
 
     def prepare(self, *, now: float | None = None) -> None:
-        """Fetch the lists that are not there yet, before anything is served; raises ListUnavailable.
+        """Fetch the lists that are not there or hold no more, before anything is served; raises ListUnavailable.
 
-        Where `crl_rule` is "warn" it is served without, and the lists are fetched again and again.
+        With an old list, or where `crl_rule` is "warn", it is served without, and fetched again and again.
         """
+        now = time.time() if now is None else now
         for source in self.sources:
-            if source.cache.files:
+            span = source.cache.span()
+            if span is not None and span[1] > now:
                 continue
             try:
-                source.refresh(time.time() if now is None else now)
+                source.refresh(now)
             except TwowayError as error:
-                if self.options.crl_rule == "refuse":
+                if self.options.crl_rule == "refuse" and not source.cache.files:
                     raise ListUnavailable(str(source.url), str(error)) from error
 
     def first_staple(self) -> None:

@@ -16,6 +16,7 @@ _PORTS = {"http": 80, "https": 443}
 _METADATA = tuple(
     map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16"))
 )
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Address = tuple[socket.AddressFamily, tuple[str, int]]
 
@@ -93,7 +94,12 @@ def out_of_bounds(address: str) -> str | None:
     """Why an address that a certificate names is not asked; None for one that may be."""
     one = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(one, ipaddress.IPv6Address):
-        one = one.ipv4_mapped or one.sixtofour or one
+        if one.teredo is not None:
+            return "which tunnels to another one"
+        if one in _NAT64:  # RFC 6052 §2.1: the last 32 bits are an IPv4 address
+            one = ipaddress.IPv4Address(int(one) & 0xFFFFFFFF)
+        else:
+            one = one.ipv4_mapped or one.sixtofour or one
     if one in _METADATA:
         return "where clouds keep a machine's credentials"
     if one.is_loopback or one.is_unspecified:
