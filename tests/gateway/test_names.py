@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.gateway.conftest import Backend, Ledger, Pki, ask, context_of, gateway_of, running, until, wrap
 from tests.gateway.test_over_time import save
@@ -273,3 +277,45 @@ def test_names_that_ask_alike_ask_once(pki: Pki, backend: Backend, two: Listener
     assert [row["url"] for row in status["crl_fetches"]] == list(urls)
     assert len(status["crls"]) == 2
     assert len(status["ocsp"]) == 1
+
+
+VALUES = st.one_of(
+    st.sampled_from(
+        ["a.example", "*.a.example", "cn=x", "http://h/x", "soft", "leaf", "required", "none", "0" * 64]
+    ),
+    st.text(st.characters(min_codepoint=32, max_codepoint=1000, exclude_characters="\x7f"), max_size=20),
+    st.integers(-5, 70000),
+    st.booleans(),
+    st.floats(allow_nan=False, allow_infinity=False, min_value=-9, max_value=99),
+    st.lists(st.sampled_from(["a.example", "cn=x", "http://h/x", ""]), max_size=3),
+)
+KEYS = ("name", "identity", "trust", "crl", "crl_rule", "revocation_depth", "ocsp", "ocsp_url", "ocsp_response",
+        "staple", "pin", "policy", "allow", "deny", "allow_anyone_proven", "clients", "ocsp_nonce", "ocsp_seconds",
+        "unknown_name", "label", "crl_cache")  # fmt: skip
+
+
+@given(
+    st.sampled_from(["server", "client"]),
+    st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5),
+    st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5), max_size=3),
+)
+def test_any_tables_are_options_or_an_error_with_a_place(
+    kind: str, listener: dict[str, Any], names: list[dict[str, Any]]
+):
+    """Whatever the values: a gateway, or a BadGatewayFile that names file and line."""
+    if names:
+        listener.pop("name", None)
+    lines = [
+        "[[listener]]",
+        f'kind = "{kind}"',
+        'listen = "127.0.0.1:0"',
+        'target = "127.0.0.1:8080"',
+        'server_name = "h"',
+    ]
+    for table in (listener | {"identity": "api"}, *names):
+        lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
+        lines.append("[[listener.name]]")
+    try:
+        parse("\n".join(lines[:-1]).encode(), where="gateway.toml")
+    except BadGatewayFile as error:
+        assert re.match(r"gateway\.toml:\d+$", error.where)

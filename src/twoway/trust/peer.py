@@ -29,7 +29,8 @@ class Peer:
 
     `subject` and `issuer` are for people (most specific part first); `serial` and `fingerprint` (SHA-256) are
     lower-case hexadecimal; `chain` runs from the leaf to the anchor; times are UTC. `revocation` is "good",
-    "unchecked" (no list was configured) or "warned" (a list is missing or stale, and that was to be let pass).
+    "unchecked" (no list was configured, nobody asked) or "warned" (a list or an answer is missing or stale, and that was to
+    be let pass).
     """
 
     subject: str
