@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import http.client
+import http.server
 import socket
 import threading
 import time
@@ -357,3 +359,37 @@ def test_a_client_gateway_asks_about_its_targets(pki: Pki, backend: Backend):
             until(lambda: outer.frontends[0].tally.failed)
             assert dict(outer.frontends[0].tally.failed) == {"certificate_revoked": 1}
     assert backend.everything == b"ping"
+
+
+def test_requests_of_http_mode_wait_for_the_answer_too(pki: Pki):
+    """Kept alive, the second request of a connection asks nobody again."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        target = Address(host="127.0.0.1", port=server.server_address[1])
+        with responding(saying(about(pki))) as responder:
+            with running(gateway_of(pki, target, http=True, **options(responder))) as gateway:
+                for _ in range(2):
+                    client = http.client.HTTPSConnection(
+                        "localhost", gateway.ports[0], context=context_of(pki), timeout=10
+                    )
+                    for _ in range(2):
+                        client.request("GET", "/")
+                        assert client.getresponse().read() == b"ok"
+                    client.close()
+            assert len(responder.asked) == 1
+        server.shutdown()
+        thread.join(10)

@@ -246,7 +246,8 @@ class Inquiry:
                     lists=lists,
                 )
             except FetchFailed as error:
-                self._down[str(url)] = (now + KEEP_FAILURE, str(error))
+                with self._lock:
+                    self._down[str(url)] = (now + KEEP_FAILURE, str(error))
                 trouble = OcspUnavailable(describe(certificate), str(error))
             except RevocationUnknown as error:
                 trouble = error
