@@ -96,7 +96,7 @@ def out_of_bounds(address: str) -> str | None:
     if isinstance(one, ipaddress.IPv6Address):
         if one.teredo is not None:
             return "which tunnels to another one"
-        if one in _NAT64:  # RFC 6052 §2.1: the last 32 bits are an IPv4 address
+        if one in _NAT64:  # the last 32 bits are an IPv4 address
             one = ipaddress.IPv4Address(int(one) & 0xFFFFFFFF)
         else:
             one = one.ipv4_mapped or one.sixtofour or one
