@@ -264,3 +264,10 @@ def test_the_final_check_also_stops_what_a_profile_does_not_certify(make_authori
     with pytest.raises(KeyNotAccepted) as refused:
         authority.issue("modern", "orders", key_type="p256", now=NOW)
     assert refused.value.args == ("p256", ("ed25519",))
+
+
+def test_a_key_that_was_read_is_not_read_again_at_each_look(authority: Authority) -> None:
+    """A service looks every few seconds whether its CAs are still the same; opening a key takes a third of one."""
+    before = authority.cas.signer(authority.cas.issuing)
+    authority.cas.reload()
+    assert authority.cas.signer(authority.cas.issuing) is before

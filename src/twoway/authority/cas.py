@@ -69,7 +69,13 @@ class Cas:
         with self._store.read() as connection:
             rows = connection.execute(select(schema.issuers).order_by(schema.issuers.c.id)).all()
         self.all = tuple(_ca(row) for row in rows)
-        self._signers = {}
+        # A key that was read stays read, for as long as it is that of the same certificate: opening it takes a while.
+        known = {ca.id: ca.certificate for ca in self.all}
+        self._signers = {
+            number: signer
+            for number, signer in self._signers.items()
+            if signer.certificate == known.get(number)
+        }
         roots = [ca for ca in self.all if ca.role == "root"]
         issuing = [ca for ca in self.all if ca.role == "issuing" and ca.current]
         if not roots or not issuing:

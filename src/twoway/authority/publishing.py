@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -23,6 +24,22 @@ ISSUING_LIFETIME = datetime.timedelta(days=7)
 ROOT_LIFETIME = datetime.timedelta(days=366)  # its key may be in a safe
 
 _log = logging.getLogger("twoway.authority")
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """What is known of a stored CRL without reading it."""
+
+    number: int
+    this_update: datetime.datetime
+    next_update: datetime.datetime
+    complete: bool
+    """Whether it has every revocation that there is."""
+
+    def is_due(self, now: datetime.datetime) -> bool:
+        """Whether the next one should be made: after a revocation, and at half its time."""
+        half = self.this_update + (self.next_update - self.this_update) / 2
+        return not self.complete or not self.this_update <= now < half
 
 
 class Publishing:
@@ -55,6 +72,29 @@ class Publishing:
             )
             return bytes(stored.crl)
         return self.publish(ca, signer, now)
+
+    def edition(self, ca: Ca) -> Edition | None:
+        """What there is to know of one CA's newest CRL; None before the first."""
+        crls, issuers = schema.crls.c, schema.issuers.c
+        query = (
+            select(crls.number, crls.this_update, crls.next_update, crls.covers, issuers.changes)
+            .join_from(schema.crls, schema.issuers, crls.issuer == issuers.id)
+            .where(crls.issuer == ca.id)
+        )
+        with self._store.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            return None
+        begin, end = (
+            datetime.datetime.fromtimestamp(at, datetime.UTC) for at in (row.this_update, row.next_update)
+        )
+        return Edition(row.number, begin, end, row.covers == row.changes)
+
+    def stored(self, ca: Ca) -> bytes:
+        """One CA's newest CRL as it lies in the store, fresh or not."""
+        with self._store.read() as connection:
+            query = select(schema.crls.c.crl).where(schema.crls.c.issuer == ca.id)
+            return bytes(connection.execute(query).scalar_one())
 
     def publish(self, ca: Ca, signer: Signer, now: datetime.datetime) -> bytes:
         """A new CRL of one CA as DER, whatever the stored one says. Issuing goes on while it is made."""

@@ -39,6 +39,8 @@ ACCESS: Mapping[str, frozenset[Standing]] = {
     "whoami": EVERYBODY,
     "enroll": frozenset({Standing.TOKEN}),
     "renew": frozenset({Standing.IDENTITY}),
+    # An identity revokes itself and nobody else: endpoints/revoking.py.
+    "revoke": frozenset({Standing.IDENTITY, Standing.OPERATOR, Standing.ADMIN}),
     "sign": frozenset({Standing.REQUESTER, Standing.OPERATOR, Standing.ADMIN}),
     "est-cacerts": EVERYBODY,
     "est-csrattrs": EVERYBODY,

@@ -61,15 +61,13 @@ async def renew(call: Call, csr: bytes) -> Chain:
     """
     service, record = call.service, call.caller.record
     assert record is not None
-    options = service.options
     chain = await service.run(
         lambda: service.authority.renewal.certify(
             record.certificate,
             csr=csr,
             now=call.now,
             actor=call.caller.actor,
-            allow_expired=options.renew_expired or False,
-            again=options.renew_again,
+            again=service.options.renew_again,
         )
     )
     service.metrics.issued.labels(call.endpoint.name).inc()

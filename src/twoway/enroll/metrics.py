@@ -55,6 +55,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.crl_next_update = Gauge(
+            "twoway_authority_crl_next_update_seconds",
+            "When a CRL that is handed out ends, since 1970.",
+            ("issuer",),
+            registry=self.registry,
+        )
+
     def answered(self, endpoint: str, status: int, seconds: float) -> None:
         self._calls.labels(endpoint, str(status)).inc()
         self._seconds.labels(endpoint).observe(seconds)

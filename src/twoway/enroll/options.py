@@ -49,8 +49,6 @@ class ServiceOptions:
     """Rules for client certificates of gateways, whose word counts about who called them (RFC 9440)."""
     renew_again: timedelta = timedelta(days=1)
     """How long a certificate that has a successor may have another one: answers get lost."""
-    renew_expired: timedelta | None = None
-    """How long after its end a certificate may still be renewed; None: not at all."""
     own_days: float = 7.0
     """Life of the service's own certificate; it is renewed after two thirds of it."""
     threads: int = 16

@@ -34,7 +34,9 @@ class OwnIdentity:
 
     def renew(self, now: datetime.datetime) -> bool:
         """A new one if the old one is due, or if its issuer does not issue any more; whether there is a new one."""
-        replaced = self.current.leaf.issuer != self._authority.issuing_certificate.subject
+        replaced = (
+            self.current.chain[1] != self._authority.issuing_certificate
+        )  # a new CA may have the old name
         if now < self.due and not replaced:
             return False
         self.current = self._issue(now)

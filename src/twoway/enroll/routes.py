@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from twoway.enroll.access import ACCESS
 from twoway.enroll.call import Endpoint, Port
-from twoway.enroll.endpoints import enrolling, est, health, ocsp, publishing, renewing
+from twoway.enroll.endpoints import enrolling, est, health, ocsp, publishing, renewing, revoking
 from twoway.enroll.faults import NotFound
 from twoway.enroll.gate import guarded
 from twoway.enroll.problem import Problem, as_response
@@ -27,6 +27,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *enrolling.ENDPOINTS,
     *renewing.ENDPOINTS,
     *est.ENDPOINTS,
+    *revoking.ENDPOINTS,
 )
 
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 
 from twoway.authority import Authority
-from twoway.enroll.keeping import keep
+from twoway.enroll.keeping import Keeper, keep
 from twoway.enroll.options import ServiceOptions
 from twoway.enroll.own_identity import OwnIdentity, OwnServeOptions
 from twoway.enroll.plain import plain_listener
@@ -59,6 +59,8 @@ async def running(
     own = OwnIdentity(authority, options.own_names, options.own_days, service.now())
     server = _server(service, own, sock, journal)
     found = Running(service, server, own)
+    keeper = Keeper(found)
+    keeper.turn()  # nobody finds a list missing
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(service.close)
         if options.public_listen is not None:
@@ -70,15 +72,15 @@ async def running(
                 task.result()
             await asyncio.sleep(0.001)
         _announce(found, options, journal)
-        keeper = asyncio.create_task(keep(found))
+        keeping = asyncio.create_task(keep(keeper, found))
         try:
             yield found
             if signals:
                 await task
         finally:
-            keeper.cancel()
+            keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await keeper
+                await keeping
             server.should_exit = True
             await task
 

@@ -13,6 +13,7 @@ from twoway.authority import Authority, Record
 from twoway.authority.faults import IssuerUnfit
 from twoway.enroll.est_accounts import EstAccounts
 from twoway.enroll.faults import Overloaded
+from twoway.enroll.lists import Lists
 from twoway.enroll.metrics import Metrics
 from twoway.enroll.options import ServiceOptions
 from twoway.enroll.roles import DIRECTORY, Roles
@@ -42,6 +43,7 @@ class Service:
         self.metrics = Metrics()
         self.tokens = authority.tokens
         self.est_accounts = EstAccounts(authority.directory)
+        self.lists = Lists(authority)
         self.roles = Roles(authority.directory / DIRECTORY, options.roles)
         self.gateways = Policy.from_rules(allow=options.gateways)
         self._threads = ThreadPoolExecutor(options.threads, "twoway-authority")
@@ -74,7 +76,7 @@ class Service:
         return any(ca.id == record.issuer and ca.revoked_at is not None for ca in self.authority.cas.all)
 
     def check_ready(self, now: datetime.datetime) -> None:
-        """Raise what would keep the authority from issuing now: its store, its key, its issuing CA."""
+        """Raise what would keep the authority from serving now: its store, its key, its issuing CA, a stale CRL."""
         cas = self.authority.cas
         cas.reload()
         cas.signer(cas.issuing)
@@ -82,14 +84,7 @@ class Service:
             raise IssuerUnfit(cas.issuing.name, "is revoked")
         if not cas.issuing.not_before <= now < cas.issuing.not_after:
             raise IssuerUnfit(cas.issuing.name, f"expired on {cas.issuing.not_after:%Y-%m-%d}")
-
-    def crl(self, name: str, now: datetime.datetime) -> bytes | None:
-        """The current CRL of the CA of that name (`issuing`, `root`, or a key identifier in hex), or None."""
-        cas = self.authority.cas
-        for ca in cas.publishing(now):
-            if name in (ca.key_identifier, "root" if ca.role == "root" else "issuing" if ca.current else ""):
-                return self.authority.publishing.current(ca, now)
-        return None
+        self.lists.check(now)
 
     def report(self, error: BaseException) -> None:
         """Something that nobody expected, with its traceback, for the log alone."""

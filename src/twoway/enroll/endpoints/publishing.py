@@ -16,7 +16,7 @@ async def roots(call: Call) -> Response:
 async def crl(call: Call) -> Response:
     """One CA's current CRL as DER: `issuing.crl`, `root.crl`, or by the CA's key identifier in hex."""
     name = call.request.path_params["name"].removesuffix(".crl")
-    found = await call.service.run(lambda: call.service.crl(name, call.now))
+    found = call.service.lists.current(name, call.now)
     if found is None:
         raise NotFound(f"CRL {name!r}")
     # RFC 5280 §4.2.1.13 and RFC 2585 §4.2: DER, as application/pkix-crl.
