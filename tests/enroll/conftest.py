@@ -18,6 +18,7 @@ from twoway.authority import Authority
 from twoway.credential import Credential
 from twoway.enroll import Address, Running, ServiceOptions
 from twoway.enroll.background import background
+from twoway.enroll.keeping import Keeper
 from twoway.server import Journal
 from twoway.trust import Trust
 
@@ -56,6 +57,10 @@ class Served:
     def plain(self, path: str, method: str = "GET", **more: Any) -> httpx2.Response:
         """One call at the port without TLS."""
         return httpx2.request(method, self.plain_url + path, **more)
+
+    def turn(self) -> None:
+        """What the service does by itself every two seconds, now."""
+        Keeper(self.running).turn()
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """What the journal says under that name."""

@@ -158,6 +158,7 @@ def test_nss_finds_the_responder_in_the_certificate_and_believes_it(pointing: Se
 @pytest.mark.judge
 def test_openssl_finds_the_list_by_the_address_in_the_certificate(pointing: Served, tmp_path: Path):
     asked = Asked(pointing, tmp_path)
+    pointing.turn()  # lists are made by nobody's request
     openssl = judge("openssl")
     told = asked.run(openssl, "x509", "-in", "good.pem", "-noout", "-ocsp_uri")
     assert told.strip() == f"{pointing.plain_url}/ocsp"

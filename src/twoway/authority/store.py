@@ -11,7 +11,7 @@ import functools
 import os
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy
 from sqlalchemy.engine import Connection, Engine
@@ -71,6 +71,18 @@ class Store:
         self._check_process()
         with self._translated(), self._engine.connect() as connection:
             yield connection
+
+    def ask(self, sql: str, *values: object) -> tuple[Any, ...] | None:
+        """The first row of one query as text with `?` for each value: for what is asked at every call."""
+        self._check_process()
+        with self._translated():
+            borrowed = self._engine.raw_connection()
+            try:
+                cursor = borrowed.cursor()
+                cursor.execute(sql if self._engine.dialect.positional else sql.replace("?", "%s"), values)
+                return cast("tuple[Any, ...] | None", cursor.fetchone())
+            finally:
+                borrowed.close()
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """What `work` returns, once everything that it wrote is durably committed.

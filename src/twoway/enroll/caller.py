@@ -61,12 +61,12 @@ async def identified(call: Call, who: Peer, by: str = "") -> Caller:
     """The caller that a verified peer is here: an identity, and whatever roles it has. Raises CredentialRefused."""
     service, now = call.service, call.now
     try:
-        record = await service.run(lambda: service.authority.show(who.leaf, now=now))
+        record, state = await service.run(lambda: service.known.look_up(who, now))
     except NotIssuedHere:
         raise CredentialRefused("certificate", f"this authority did not issue {who.fingerprint}") from None
-    if record.state != "valid" or service.is_issuer_revoked(record):
-        state = record.state if record.state != "valid" else "issued by a CA that is revoked"
-        raise CredentialRefused("certificate", f"{record.subject} ({record.serial}) is {state}")
+    if state != "valid" or service.is_issuer_revoked(record):
+        told = state if state != "valid" else "issued by a CA that is revoked"
+        raise CredentialRefused("certificate", f"{record.subject} ({record.serial}) is {told}")
     standings = frozenset({Standing.IDENTITY, *service.roles.of(who)})
     how = f"certificate {record.serial}" + (f" {by}" if by else "")
     return Caller(standings, record.common_name or str(record.names), how, record)

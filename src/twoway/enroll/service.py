@@ -13,6 +13,7 @@ from twoway.authority import Authority, Record
 from twoway.authority.faults import IssuerUnfit
 from twoway.enroll.est_accounts import EstAccounts
 from twoway.enroll.faults import Overloaded
+from twoway.enroll.known import Known
 from twoway.enroll.lists import Lists
 from twoway.enroll.metrics import Metrics
 from twoway.enroll.options import ServiceOptions
@@ -44,6 +45,7 @@ class Service:
         self.tokens = authority.tokens
         self.est_accounts = EstAccounts(authority.directory)
         self.lists = Lists(authority)
+        self.known = Known(authority)
         self.roles = Roles(authority.directory / DIRECTORY, options.roles)
         self.gateways = Policy.from_rules(allow=options.gateways)
         self._threads = ThreadPoolExecutor(options.threads, "twoway-authority")
