@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
-from tests.pki import NOW, Issuer, _digest, make
+from tests.pki import NOW, Issuer, digest_for, make
 from twoway.credential import generate_key
 
 STATUS = {
@@ -66,7 +66,7 @@ def answer(
         builder = builder.certificates([by.certificate])
     if nonce is not None:
         builder = builder.add_extension(x509.OCSPNonce(nonce), False)
-    signed = builder.sign(signer.key, digest or _digest(signer.key))
+    signed = builder.sign(signer.key, digest or digest_for(signer.key))
     return signed.public_bytes(Encoding.DER)
 
 
