@@ -23,7 +23,10 @@ SPELLINGS = [
     "Client-Cert", "client-cert", "CLIENT-CERT", "Client_Cert", "CLIENT_CERT", "Client.Cert", "Client-Cert-Chain",
     "client_cert_chain", "X-Forwarded-Client-Cert", "X_Forwarded_Client_Cert", "x-forwarded-client_cert", "X-Client",
     "x_client", "X.Client", "X-Forwarded-For", "X_Forwarded_For", "X-Forwarded-Proto", "Forwarded", "X-Real-IP",
-    "SSL-Client-Verify", "SSL_CLIENT_S_DN",
+    "SSL-Client-Verify", "SSL_CLIENT_S_DN", "SSL_CLIENT_S_DN_CN", "SSL_CLIENT_M_SERIAL", "ssl-client-subject-dn",
+    "X-SSL", "X-SSL-Client-SHA1", "X_SSL_Issuer", "X-Forwarded-User", "X_Forwarded_Email", "X-Forwarded-Prefix",
+    "X-Forwarded-Tls-Client-Cert-Info", "X-Amzn-Mtls-Clientcert-Subject", "X-Client-Cert-Fingerprint", "Cf-Client-Cert-Sha256",
+    "X-ARR-ClientCert", "X-TLS-Client-Serial", "True-Client-IP", "X-Client-IP", "X-Cluster-Client-IP", "CF-Connecting-IP",
 ]  # fmt: skip
 
 

@@ -15,7 +15,14 @@ from twoway.errors import NetworkError, TwowayError
 from twoway.gateway.ends import Data, PlainEnd
 from twoway.gateway.http.bodies import Body, ChunkedBody, LengthBody
 from twoway.gateway.http.exchange import TURNS, Exchange
-from twoway.gateway.http.faults import AmbiguousPath, BadAnswer, BadMessage, Misdirected, RequestDenied
+from twoway.gateway.http.faults import (
+    AmbiguousPath,
+    BadAnswer,
+    BadMessage,
+    Misdirected,
+    Overridden,
+    RequestDenied,
+)
 from twoway.gateway.http.gate import Gate
 from twoway.gateway.http.heads import RequestHead, parse_request
 from twoway.gateway.http.lingering import Lingering
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
     from twoway.gateway.http.service import HttpService
 
 Done = Callable[["Conversation", BaseException | None], None]
-_ABOUT_ONE_REQUEST = (AmbiguousPath, Misdirected, RequestDenied)
+_ABOUT_ONE_REQUEST = (AmbiguousPath, Misdirected, Overridden, RequestDenied)
 
 
 class Conversation:

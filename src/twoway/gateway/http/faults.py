@@ -72,6 +72,29 @@ class AmbiguousPath(PeerError):
         return "ask for the path in its plain spelling, without relative or empty segments"
 
 
+class Overridden(PeerError):
+    """A request that names another path or method in a field, where a rule depends on them."""
+
+    code = "overridden_request"
+    status = 400
+    step = Step.TALK
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"the field {self.name[:80]} asks for another path or method than the request line"
+
+    @property
+    def told(self) -> str:
+        return str(self)
+
+    @property
+    def remedy(self) -> str:
+        return "ask for what is meant in the request line, which is what the rules judge"
+
+
 class Misdirected(PeerError):
     """A request for another host than the one that the connection was made to."""
 

@@ -27,6 +27,7 @@ UPGRADE: Final = 8
 EXPECT: Final = 9
 ACCEPT: Final = 10
 AUTHORIZATION: Final = 11
+OVERRIDE: Final = 12  # some frameworks take their path or method from it
 
 _FRAMING = {b"host": HOST, b"content-length": LENGTH, b"transfer-encoding": ENCODING}
 # RFC 9110 §7.6.1: a proxy removes these; `Proxy` is a variable of CGI programs (httpoxy).
@@ -39,6 +40,10 @@ _REQUEST = {
     b"accept": ACCEPT,
     b"authorization": AUTHORIZATION,
 }
+_OVERRIDES = frozenset(
+    (b"x-original-url", b"x-original-uri", b"x-rewrite-url", b"x-original-path", b"x-original-method",
+     b"x-http-method-override", b"x-http-method", b"x-method-override")
+)  # fmt: skip
 _RESPONSE = {
     b"content-length": LENGTH,
     b"transfer-encoding": ENCODING,
@@ -54,16 +59,25 @@ def fold(name: bytes) -> bytes:
 
 
 class Kinds(dict[bytes, int]):
-    """The kind of each name as it was spelled; learned when it is first asked for, within bounds."""
+    """The kind of each name as it was spelled; learned when it is first asked for, within bounds.
 
-    def __init__(self, known: dict[bytes, int], stripped: Iterable[bytes]) -> None:
+    `stripped` are whole names, or beginnings of names when they end in a dash.
+    """
+
+    def __init__(
+        self, known: dict[bytes, int], stripped: Iterable[bytes], overrides: frozenset[bytes] = frozenset()
+    ) -> None:
         super().__init__()
-        self._known = known
-        self._stripped = frozenset(map(fold, stripped))
+        self._known, self._overrides = known, overrides
+        folded = frozenset(map(fold, stripped))
+        self._stripped = folded
+        self._beginnings = tuple(name for name in folded if name.endswith(b"-"))
         self._folded = frozenset(map(fold, _FRAMING))
 
     def __missing__(self, name: bytes) -> int:
         kind = self._kind(name)
+        if kind == BAD:  # of any length, and it ends the connection: not worth to be remembered
+            return kind
         if len(self) >= _MOST_KNOWN:
             self.clear()
         self[name] = kind
@@ -76,14 +90,16 @@ class Kinds(dict[bytes, int]):
         if found is not None:
             return found
         folded = fold(name)
-        if folded in self._stripped:
+        if folded in self._stripped or folded.startswith(self._beginnings):
             return DROP
+        if folded in self._overrides:
+            return OVERRIDE
         return TWISTED if folded in self._folded else PASS
 
 
 def request_kinds(stripped: Iterable[bytes]) -> Kinds:
     """For requests; `stripped` are the names that only the gateway may send."""
-    return Kinds(_REQUEST, (*_HOP_BY_HOP, *stripped))
+    return Kinds(_REQUEST, (*_HOP_BY_HOP, *stripped), _OVERRIDES)
 
 
 def response_kinds() -> Kinds:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twoway.gateway.http.faults import AmbiguousPath, Misdirected, RequestDenied
+from twoway.gateway.http.faults import AmbiguousPath, Misdirected, Overridden, RequestDenied
 from twoway.gateway.http.heads import RequestHead, hostname
 from twoway.names import problem_of
 from twoway.steps import Step
@@ -37,20 +37,23 @@ class Gate:
         self._allowed: set[tuple[bytes, bytes | None]] = set()
 
     def check(self, request: RequestHead) -> None:
-        """Raises Misdirected, AmbiguousPath, RequestDenied, or what speaks against the peer by now."""
+        """Raises Misdirected, AmbiguousPath, Overridden, RequestDenied, or what speaks against the peer by now."""
         live = self._frontend.generation()
         if live is not self._live:
             self._take(live)
         if request.host != self._host:
             self._check_host(request.host, live)
         policy, shadow = self._policy, self._frontend.material.shadow
-        if shadow is None and not (policy is not None and policy.judges_requests):
+        judging = policy if policy is not None and policy.judges_requests else None
+        if shadow is None and judging is None:
             return
+        if request.override and judging is not None:
+            raise Overridden(request.override.decode("ascii"))
         key = request.method, request.path
         if key in self._allowed:
             return
-        if policy is not None and policy.judges_requests:
-            self._decide(policy, *key)
+        if judging is not None:
+            self._decide(judging, *key)
         if shadow is not None:
             self._ask_shadow(shadow, *key)
         elif len(self._allowed) < _MOST_REMEMBERED:

@@ -32,15 +32,16 @@ _NEVER_HOP_BY_HOP = (b"host", b"content-length", b"transfer-encoding", b"authori
 class RequestHead:
     """One request without its body; `lines` are the fields that go on, as they came.
 
-    `path` is the target without its query, None for `*`. `length` is None without a Content-Length.
+    `path` is the target without its query, None for `*`. `length` is None without a Content-Length. `override` is the
+    name of a field by which it asks for another path or method, or empty.
     """
 
-    __slots__ = ("accept", "chunked", "close", "expects", "host", "length", "lines", "method", "path", "private", "target", "upgrade", "version")  # fmt: skip
+    __slots__ = ("accept", "chunked", "close", "expects", "host", "length", "lines", "method", "override", "path", "private", "target", "upgrade", "version")  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, version: int) -> None:
         self.method, self.target, self.version = method, target, version
         self.path: bytes | None = None
-        self.host = self.accept = b""
+        self.host = self.accept = self.override = b""
         self.lines: list[bytes] = []
         self.length: int | None = None
         self.chunked = self.expects = self.upgrade = self.private = False
@@ -107,6 +108,9 @@ def parse_request(head: bytes, kinds: Kinds) -> RequestHead:
         elif kind == fields.AUTHORIZATION:
             request.private = request.private or is_connection_bound(value)
             keep(line)
+        elif kind == fields.OVERRIDE:
+            request.override = name
+            keep(line)
         elif kind == fields.TWISTED:
             raise BadMessage(f"the field name {_shown(name)} can be taken for another one")
     if request.chunked and request.length is not None:
@@ -133,13 +137,15 @@ def _place(request: RequestHead, hosts: list[bytes]) -> None:
     if _HOST.fullmatch(request.host) is None:
         raise BadMessage(f"its Host {_shown(request.host)} is no host with at most a port")
     target = request.target
+    if request.method == b"CONNECT":
+        # RFC 9110 §9.3.6: a target that says yes takes what follows for a tunnel, whatever was asked for.
+        raise BadMessage("CONNECT is not served", 501)
     if target[:1] != b"/":
         if target == b"*" and request.method == b"OPTIONS":
             return
         absolute = _ABSOLUTE.fullmatch(target)
         if absolute is None:
-            status = 501 if request.method == b"CONNECT" else 400
-            raise BadMessage(f"its target {_shown(target)} is none that a gateway serves", status)
+            raise BadMessage(f"its target {_shown(target)} is none that a gateway serves")
         if absolute[1].lower() != request.host.lower():
             raise BadMessage("its target names another host than its Host")
         target = absolute[2]

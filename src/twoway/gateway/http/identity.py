@@ -22,14 +22,13 @@ from twoway.trust import Peer
 
 CertHeaders = Literal["rfc9440", "xfcc", "none"]
 CERT_HEADERS: tuple[CertHeaders, ...] = ("rfc9440", "xfcc", "none")
-# Whatever of these comes in is stripped, also when the gateway sends none of them: nobody vouches for it.
+# Whatever of these comes in is stripped, also when the gateway sends none of them: nobody vouches for it. What ends in
+# a dash is the beginning of names.
 CLAIMS = (
-    b"Client-Cert", b"Client-Cert-Chain", b"X-Forwarded-Client-Cert",
-    b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host", b"X-Forwarded-Port", b"X-Forwarded-Ssl",
-    b"X-Forwarded-Server", b"X-Real-IP", b"Forwarded",
-    b"X-Client-Cert", b"X-SSL-Cert", b"X-SSL-Client-Cert", b"SSL-Client-Cert", b"SSL-Client-Verify", b"SSL-Client-S-DN",
-    b"X-SSL-Client-Verify", b"X-SSL-Client-DN", b"X-SSL-Client-S-DN", b"X-SSL-Client-CN", b"X-SSL-Client-Fingerprint",
-    b"X-Amzn-Mtls-Clientcert", b"X-Client-Verify", b"X-Client-DN",
+    b"Client-Cert", b"Client-Cert-Chain", b"Forwarded", b"X-Forwarded-", b"X-Original-Forwarded-For",
+    b"X-Real-IP", b"X-Client-IP", b"X-Cluster-Client-IP", b"True-Client-IP", b"CF-Connecting-IP",
+    b"SSL-", b"X-SSL", b"X-SSL-", b"X-TLS-Client-", b"X-Client-Cert", b"X-Client-Cert-", b"X-Client-Verify", b"X-Client-DN",
+    b"X-Amzn-Mtls-", b"X-ARR-ClientCert", b"Cf-Client-Cert-",
 )  # fmt: skip
 _MOST_TOLD = 1024
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
