@@ -36,7 +36,13 @@ _STATUS: tuple[tuple[type[TwowayError], int], ...] = (
     (refusals.ReasonUnknown, 400),
     (BadName, 400),
 )
-_TRANSIENT = (faults.StoreLocked, faults.DiskFull, faults.StoreUnusable)
+_TRANSIENT = (
+    faults.StoreLocked,
+    faults.StoreBusy,
+    faults.StoreUnreachable,
+    faults.DiskFull,
+    faults.StoreUnusable,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ class Problem:
             if isinstance(error, kind):
                 return cls(status, error.code, str(error), error.remedy, instance)
         if isinstance(error, _TRANSIENT):
-            told = "the authority's store does not answer as it should; nothing was done"
+            told = "the authority's store does not answer as it should; nothing was handed out"
             return cls(503, error.code, told, "try again in a few seconds", instance, 5)
         if isinstance(error, AuthorityError):
             told = "the authority cannot do this in the state it is in; its log says why"
