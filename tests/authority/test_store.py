@@ -21,6 +21,7 @@ from twoway.authority import Authority, migrate, schema
 from twoway.authority.faults import StoreTooNew
 from twoway.authority.store import Store
 from twoway.authority.transaction import Transaction
+from twoway.authority.writer import Preparation
 
 STORES = ("sqlite", "postgresql")
 
@@ -277,3 +278,27 @@ def test_a_serial_that_is_taken_is_drawn_again(authority: Authority, monkeypatch
     first, second = authority.issue_client("a", now=NOW), authority.issue_client("b", now=NOW)
     assert (first.leaf.serial_number, second.leaf.serial_number) == (1 << 158, (1 << 158) + 1)
     authority.verify_audit()
+
+
+def test_work_can_be_handed_over_without_waiting(store: Store) -> None:
+    """A service's event loop waits for no thread: the result, or the failure, is told from the writer's."""
+    told: list[tuple[object, BaseException | None]] = []
+    heard = threading.Semaphore(0)
+
+    def preparing(value: str) -> Preparation[str]:
+        yield
+        if value == "never":
+            raise RuntimeError("not prepared")
+        return lambda transaction: add_name(transaction, value)
+
+    def finished(value: str | None, failure: BaseException | None) -> None:
+        told.append((value, failure))
+        heard.release()
+
+    for value in ("second", "first", "never"):
+        store.write_prepared_soon(preparing(value), finished)
+        assert heard.acquire(timeout=10)
+    assert told[0] == ("second", None)
+    assert isinstance(told[1][1], IntegrityError)
+    assert str(told[2][1]) == "not prepared"
+    assert stored(store) == ["first", "second"]

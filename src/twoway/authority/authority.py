@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from cryptography import x509
 
-from twoway.authority import auditing, crl, directory, keys, request, whereabouts
+from twoway.authority import auditing, crl, directory, keys, whereabouts
 from twoway.authority.actor import login
 from twoway.authority.audit import Head, Row
 from twoway.authority.auditing import AuditReport
@@ -20,7 +20,7 @@ from twoway.authority.constraints import Constraints
 from twoway.authority.faults import PassphraseNeeded
 from twoway.authority.founding import found
 from twoway.authority.guard import Guard
-from twoway.authority.issuance import Chain, Issuance, Order, asked_names, checked_common_name, parsed_names
+from twoway.authority.issuance import Chain, Issuance, Order, asked_names, signing_order
 from twoway.authority.ocsp import Responder
 from twoway.authority.profiles import Profiles
 from twoway.authority.publishing import Publishing
@@ -58,10 +58,10 @@ class Authority:
         self.cas = Cas(path, store, passphrase, root_key_file)
         self._register = Register(store)
         self.rules = Profiles(path / directory.PROFILES)
-        self._issuance = Issuance(store, self.cas, self.rules, self.name, whereabouts.read(path))
-        self.renewal = Renewal(self._register, self._issuance)
+        self.issuance = Issuance(store, self.cas, self.rules, self.name, whereabouts.read(path))
+        self.renewal = Renewal(self._register, self.issuance)
         self.publishing = Publishing(store, self.cas, self.requested_by)
-        self.ocsp = Responder(store, self.cas, self._issuance)
+        self.ocsp = Responder(store, self.cas, self.issuance)
 
     @classmethod
     def create(
@@ -217,9 +217,7 @@ class Authority:
         key = generate_key(kind)
         who = requested_by or self.requested_by
         order = Order(key.public_key(), common, names, profile, "issue", who, days)
-        return Credential(
-            key, self._issuance.certify(lambda: order, moment_of(now)), (self.root_certificate,)
-        )
+        return Credential(key, self.issuance.certify(lambda: order, moment_of(now)), (self.root_certificate,))
 
     def sign(
         self,
@@ -240,27 +238,10 @@ class Authority:
         `issue` raises, and what the `guard` raises.
         """
 
-        def order() -> Order:
-            asked = request.read(csr)
-            guard.asked(asked)
-            wanted = asked.names if names is None else parsed_names(names.as_dict())
-            common = common_name or asked.common_name
-            if common is not None:
-                common = checked_common_name(common, required=not wanted)
-            who = requested_by or self.requested_by
-            return Order(
-                asked.public_key,
-                common,
-                wanted,
-                profile,
-                "sign",
-                who,
-                days,
-                ignored=asked.ignored,
-                guard=guard,
-            )
-
-        return self._issuance.certify(order, moment_of(now))
+        order = signing_order(
+            csr, profile, requested_by or self.requested_by, common_name, names, days, guard
+        )
+        return self.issuance.certify(order, moment_of(now))
 
     def renew(
         self,

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from cryptography import x509
 from sqlalchemy.exc import IntegrityError
 
-from twoway.authority import schema
+from twoway.authority import request, schema
 from twoway.authority.cas import Ca, Cas
 from twoway.authority.certificates import BACKDATE, MAX_COMMON_NAME, serial_number
 from twoway.authority.constraints import Constraints
@@ -23,7 +23,7 @@ from twoway.authority.refusals import LifetimeRefused, NameRefused
 from twoway.authority.signing import Signer
 from twoway.authority.store import Store
 from twoway.authority.transaction import Transaction
-from twoway.authority.writer import Preparation, Work
+from twoway.authority.writer import Finished, Preparation, Work
 from twoway.credential import PublicKey
 from twoway.errors import UsageError
 from twoway.names import Names, guess_kind, parse_dns_name, parse_email, parse_ip, parse_uri
@@ -72,6 +72,21 @@ class Issuance:
         StoreLocked, DiskFull, and why the issuing CA's key cannot be read.
         """
         return self._certify(lambda: self._cas.issuing, lambda order: self._profiles[order.profile], ask, now)
+
+    def certify_soon(
+        self, ask: Callable[[], Order], now: datetime.datetime, finished: Finished[Chain]
+    ) -> bool:
+        """The same without waiting: `finished` is called in another thread with the chain or with what was raised.
+
+        False where that cannot be done, since the CA's signatures are slow and would hold up everybody: use `certify`.
+        What was raised may be one of AGAIN; then `certify` finds the way.
+        """
+        ca = self._cas.issuing
+        signer = self._cas.signer(ca)
+        if signer.quick:
+            preparation = self._prepare(ask, lambda order: self._profiles[order.profile], ca, signer, now)
+            self._store.write_prepared_soon(preparation, finished)
+        return signer.quick
 
     def responder(self, public_key: PublicKey, ca: Ca, now: datetime.datetime) -> Chain:
         """A certificate with which a key answers OCSP requests for that CA and does nothing else.
@@ -239,6 +254,31 @@ def checked_common_name(name: str, *, required: bool) -> str | None:
     return None
 
 
+def signing_order(
+    csr: bytes | str,
+    profile: str,
+    actor: str,
+    common_name: str | None = None,
+    names: Names | None = None,
+    days: float | None = None,
+    guard: Guard = Guard(),  # noqa: B008 - it is frozen
+) -> Callable[[], Order]:
+    """What reads a signing request and says what is to be certified; see `Authority.sign`."""
+
+    def order() -> Order:
+        asked = request.read(csr)
+        guard.asked(asked)
+        wanted = asked.names if names is None else parsed_names(names.as_dict())
+        common = common_name or asked.common_name
+        if common is not None:
+            common = checked_common_name(common, required=not wanted)
+        return Order(
+            asked.public_key, common, wanted, profile, "sign", actor, days, ignored=asked.ignored, guard=guard
+        )
+
+    return order
+
+
 def _finished(preparation: Preparation[T]) -> Work[T]:
     while True:
         try:
@@ -250,6 +290,10 @@ def _finished(preparation: Preparation[T]) -> Work[T]:
 
 class _IssuerReplaced(Exception):
     """Another process renewed or revoked the issuing CA since this one looked."""
+
+
+AGAIN = (_IssuerReplaced, IntegrityError)
+"""What may come of `certify_soon` and says only that it has to be done once more."""
 
 
 def _remember(encoded: bytes, draft: Draft, order: Order, ca: Ca, now: datetime.datetime) -> Work[Chain]:

@@ -20,7 +20,7 @@ from twoway.authority import schema
 from twoway.authority.database import LOCK_WAIT, Place, database_at, translated
 from twoway.authority.faults import StoreTaken, StoreTooNew, StoreUnusable
 from twoway.authority.transaction import Transaction
-from twoway.authority.writer import Preparation, Writer
+from twoway.authority.writer import Finished, Preparation, Writer
 
 T = TypeVar("T")
 
@@ -101,6 +101,11 @@ class Store:
         """
         self._check_process()
         return self._writer.run_prepared(preparation)
+
+    def write_prepared_soon(self, preparation: Preparation[T], finished: Finished[T]) -> None:
+        """The same without waiting: `finished` is called in the writer's thread with the result or the failure."""
+        self._check_process()
+        self._writer.submit_prepared(preparation, finished)
 
     @contextlib.contextmanager
     def write_and_see(self, work: Callable[[Transaction], T]) -> Iterator[tuple[T, Connection]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cryptography import x509
 
 from twoway.authority.guard import Guard
-from twoway.authority.issuance import Chain
+from twoway.authority.issuance import Chain, signing_order
 from twoway.credential import describe
 from twoway.enroll.access import Standing
 from twoway.enroll.call import Call
@@ -38,18 +38,9 @@ async def certify(
             check_no_role(service.roles, unsigned)
         guard.judge(unsigned)
 
-    chain = await service.run(
-        lambda: service.authority.sign(
-            csr,
-            profile=profile,
-            common_name=common_name,
-            names=names,
-            days=days,
-            now=call.now,
-            requested_by=call.caller.actor,
-            guard=Guard(guard.asked, judge, guard.within),
-        )
-    )
+    watched = Guard(guard.asked, judge, guard.within)
+    order = signing_order(csr, profile, call.caller.actor, common_name, names, days, watched)
+    chain = await service.certify(order, call.now)
     service.metrics.issued.labels(call.endpoint.name).inc()
     return chain
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import logging
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import TypeVar
 
 from twoway.authority import Authority, Record
 from twoway.authority.faults import IssuerUnfit
+from twoway.authority.issuance import AGAIN, Chain, Order
 from twoway.enroll.est_accounts import EstAccounts
 from twoway.enroll.faults import Overloaded
 from twoway.enroll.known import Known
@@ -63,6 +65,38 @@ class Service:
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         future.add_done_callback(self._finished)
         return await asyncio.shield(future)
+
+    async def certify(self, ask: Callable[[], Order], now: datetime.datetime) -> Chain:
+        """The chain that is asked for; its commit is shared with others, and no thread waits for it.
+
+        Raises what `Issuance.certify` raises, and Overloaded.
+        """
+        if self._under_way >= self.options.threads + self.options.waiting:
+            raise Overloaded(self._under_way)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Chain] = loop.create_future()
+
+        def settle(chain: Chain | None, failure: BaseException | None) -> None:
+            self._under_way -= 1
+            if future.done():  # the caller has gone; what was issued is remembered all the same
+                return
+            if chain is not None:
+                future.set_result(chain)
+            else:
+                future.set_exception(failure or RuntimeError("neither a chain nor a failure"))
+
+        def finished(chain: Chain | None, failure: BaseException | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(settle, chain, failure)
+
+        issuance = self.authority.issuance
+        if issuance.certify_soon(ask, now, finished):
+            self._under_way += 1
+            try:
+                return await future
+            except AGAIN:
+                pass
+        return await self.run(lambda: issuance.certify(ask, now))
 
     def _finished(self, future: asyncio.Future[T]) -> None:
         self._under_way -= 1
