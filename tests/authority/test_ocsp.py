@@ -25,7 +25,7 @@ from twoway.authority.ocsp.asked import MAX_BYTES, MAX_CERTIFICATES
 from twoway.credential import Credential
 
 NOW = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)
-HOUR, DAY = datetime.timedelta(hours=1), datetime.timedelta(days=1)
+LIFE, DAY = datetime.timedelta(minutes=15), datetime.timedelta(days=1)
 OCSP_SIGNING = x509.oid.ExtendedKeyUsageOID.OCSP_SIGNING
 
 
@@ -88,7 +88,7 @@ def test_a_certificate_in_use_is_good(authority: Authority, orders: Credential, 
     assert response.certificate_status is ocsp.OCSPCertStatus.GOOD
     assert response.serial_number == orders.leaf.serial_number
     assert response.this_update_utc == response.produced_at_utc == NOW
-    assert response.next_update_utc == NOW + HOUR
+    assert response.next_update_utc == NOW + LIFE
     check_signed(response, authority.issuing_certificate)
 
 
@@ -96,11 +96,11 @@ def test_a_revocation_is_told_at_once_with_its_reason_and_its_time(authority: Au
     """The kept "good" dies in the transaction that revokes."""
     asked = question(authority, orders.leaf)
     assert ask(authority, asked).certificate_status is ocsp.OCSPCertStatus.GOOD
-    authority.revoke(orders, "keyCompromise", now=NOW + HOUR / 60)
-    response = ask(authority, asked, NOW + HOUR / 60)
+    authority.revoke(orders, "keyCompromise", now=NOW + LIFE / 60)
+    response = ask(authority, asked, NOW + LIFE / 60)
     assert response.certificate_status is ocsp.OCSPCertStatus.REVOKED
     assert response.revocation_reason is x509.ReasonFlags.key_compromise
-    assert response.revocation_time_utc == NOW + HOUR / 60
+    assert response.revocation_time_utc == NOW + LIFE / 60
 
 
 def test_a_revocation_by_another_process_kills_the_kept_answer_too(authority: Authority, orders: Credential):
@@ -181,9 +181,9 @@ def test_a_nonce_out_of_bounds_is_malformed(authority: Authority, orders: Creden
 def test_a_kept_answer_is_given_again_until_half_of_its_time(authority: Authority, orders: Credential):
     asked = question(authority, orders.leaf)
     first = authority.ocsp.answer(asked, NOW)
-    assert authority.ocsp.answer(asked, NOW + HOUR * 0.49).der == first.der
-    later = ocsp.load_der_ocsp_response(authority.ocsp.answer(asked, NOW + HOUR / 2).der)
-    assert later.this_update_utc == NOW + HOUR / 2
+    assert authority.ocsp.answer(asked, NOW + LIFE * 0.49).der == first.der
+    later = ocsp.load_der_ocsp_response(authority.ocsp.answer(asked, NOW + LIFE / 2).der)
+    assert later.this_update_utc == NOW + LIFE / 2
 
 
 def test_the_responder_renews_itself_and_no_answer_outlives_its_certificate(

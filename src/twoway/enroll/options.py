@@ -51,6 +51,8 @@ class ServiceOptions:
     """How long a certificate that has a successor may have another one: answers get lost."""
     own_days: float = 7.0
     """Life of the service's own certificate; it is renewed after two thirds of it."""
+    ocsp_seconds: float = 900.0
+    """How long an OCSP answer holds: whoever keeps answers until their end hears of a revocation that much later."""
     threads: int = 16
     """Calls that are with the authority at a time; they wait there for a commit that they share."""
     waiting: int = 512

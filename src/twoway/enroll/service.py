@@ -44,6 +44,7 @@ class Service:
     ) -> None:
         self.authority, self.options, self.journal, self.now = authority, options, journal, now
         self.metrics = Metrics()
+        authority.ocsp.lifetime = datetime.timedelta(seconds=options.ocsp_seconds)
         self.tokens = authority.tokens
         self.est_accounts = EstAccounts(authority.directory)
         self.lists = Lists(authority)

@@ -20,7 +20,8 @@ from twoway.authority.signing import Signer
 from twoway.authority.store import Store
 from twoway.credential import generate_key
 
-LIFETIME = datetime.timedelta(hours=1)
+# Whoever keeps an answer until its end, as verifiers may, learns of a revocation that much later.
+LIFETIME = datetime.timedelta(minutes=15)
 _CACHED = 20_000
 
 
@@ -38,13 +39,14 @@ class Responder:
     For each CA that is asked about it has a key of its own, in memory, and a certificate for it that the CA has
     issued for nothing else (§4.2.2.2); both are renewed after two thirds of their life. An answer without a nonce is
     kept and given again until half of its time has passed, or until the CA's next revocation: the count that every
-    revocation raises in its own transaction is looked at each time, so no answer outlives what it says.
+    revocation raises in its own transaction is looked at each time, so no answer outlives what it says. `lifetime` is how
+    long an answer holds for others.
     """
 
     def __init__(
         self, store: Store, cas: Cas, issuance: Issuance, lifetime: datetime.timedelta = LIFETIME
     ) -> None:
-        self._store, self._cas, self._issuance, self._lifetime = store, cas, issuance, lifetime
+        self._store, self._cas, self._issuance, self.lifetime = store, cas, issuance, lifetime
         self._lock = threading.Lock()
         self._signers: dict[int, Signer] = {}
         self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
@@ -72,7 +74,7 @@ class Responder:
             return Answer(failure(Failure.UNAUTHORIZED))
         changes, statuses = self._look_up(ca, asked.certificates)
         produced = now.replace(microsecond=0)
-        until = min(produced + self._lifetime, signer.certificate.not_valid_after_utc)
+        until = min(produced + self.lifetime, signer.certificate.not_valid_after_utc)
         response = build(signer, statuses, produced_at=produced, next_update=until, nonce=asked.nonce)
         if asked.nonce is not None or not all(one.known for one in statuses):
             return Answer(response)

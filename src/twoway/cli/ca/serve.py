@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     metavar="TIME",
     help="How long a certificate that has a successor may have another one.",
 )
+@click.option(
+    "--ocsp-lifetime", default="15m", show_default=True, metavar="TIME", help="How long an OCSP answer holds."
+)
 @click.option("--own-days", default=7.0, show_default=True, help="Life of the service's own certificate.")
 @click.option(
     "--drain-seconds", default=10.0, show_default=True, help="How long running calls may take at the end."
@@ -60,6 +63,7 @@ def serve(
     roles: tuple[str, ...],
     gateways: tuple[str, ...],
     renew_again: str,
+    ocsp_lifetime: str,
     own_days: float,
     drain_seconds: float,
     log_format: str,
@@ -80,6 +84,7 @@ def serve(
         roles=roles,
         gateways=gateways,
         renew_again=duration(renew_again),
+        ocsp_seconds=duration(ocsp_lifetime).total_seconds(),
         own_days=own_days,
         drain_seconds=drain_seconds,
         log_format=log_format,
