@@ -15,6 +15,7 @@ from twoway.errors import TwowayError
 from twoway.gateway.loop import READ, WRITE, Loop, Timer
 from twoway.gateway.proxy_v2 import LOCAL
 from twoway.gateway.via import BadProxyAnswer, Dialogue, Via
+from twoway.steps import Step
 from twoway.tls import ClientContext
 from twoway.tls.faults import TimedOut
 from twoway.tls.socketed import SocketSession
@@ -143,6 +144,14 @@ class Attempt:
             self._failed(self, fault)
 
     def _succeed(self) -> None:
+        context, session = self._way.context(), self.session
+        if session is not None and context is not None and session.context is not context:
+            # A reload has overtaken this handshake: what it was judged by is no longer in force.
+            objection = context.objection(session.peer)
+            if objection is not None:
+                objection.step = Step.CLIENT_CHECKS
+                self._fail(objection)
+                return
         if self._timer is not None:
             self._timer.cancel()
         self._done(self)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from twoway.errors import PeerRefused, TwowayError
@@ -20,6 +21,7 @@ from twoway.gateway.http.conversation import Conversation
 from twoway.gateway.loop import READ, WRITE
 from twoway.gateway.relay import Relay
 from twoway.steps import Step
+from twoway.tls.context import EngineContext
 from twoway.tls.faults import ConnectionCut, NotTls, TimedOut
 from twoway.tls.plain import PLAIN_HTTP_ANSWER
 from twoway.tls.socketed import SocketSession
@@ -38,7 +40,7 @@ class Connection:
     """Everything about one client of one listener. `stage` is for people and for limits."""
 
     __slots__ = (
-        "_drained", "_first", "_front_mask", "_late", "_way",
+        "_drained", "_first", "_front_mask", "_late", "_still_allowed", "_way",
         "address", "counted", "frontend", "number", "relay", "session", "since", "sock", "stage",
     )  # fmt: skip
 
@@ -51,6 +53,7 @@ class Connection:
         self.counted = False
         self._front_mask = 0
         self._way: Dialing | None = None
+        self._still_allowed: Callable[[], None] = _nothing_to_ask
         self._first = b""
         self._drained = 0
         self._late = False
@@ -269,9 +272,9 @@ class Connection:
             conversation.leave(gentle=True)
         conversation.start()
 
-    def goes_on_as(self, relay: Relay, way: Dialing) -> None:
-        """A conversation has become a relay to the end of this way."""
-        self.relay, self._way = relay, way
+    def goes_on_as(self, relay: Relay, way: Dialing, still_allowed: Callable[[], None]) -> None:
+        """A conversation has become a relay to the end of this way, by a request that is judged again by this."""
+        self.relay, self._way, self._still_allowed = relay, way, still_allowed
 
     def relayed(self, relay: Relay | Conversation, fault: BaseException | None) -> None:
         """What carried our bytes has ended."""
@@ -285,6 +288,23 @@ class Connection:
             way.release()
         self.frontend.ended(self, fault)
         self.relay = None  # it holds us: neither is to wait for the collector
+
+    # -- judged again --------------------------------------------------------------------------------
+
+    def ends_judged(self) -> Iterator[tuple[EngineContext, SocketSession]]:
+        """Both ends, as far as they are proven by TLS: what is in force for them now, and their sessions."""
+        frontend, session = self.frontend, self.session
+        if session is not None and session.complete:
+            yield frontend.generation().context_for(session.server_name), session
+        context, relay = frontend.client_context(), self.relay
+        ways = relay.ways if isinstance(relay, Conversation) else (self._way,) if relay is not None else ()
+        for way in ways:
+            if context is not None and way is not None and way.session is not None:
+                yield context, way.session
+
+    def check_request(self) -> None:
+        """Judge again what was asked for and still goes on, as a WebSocket does; raises what a new request would."""
+        self._still_allowed()
 
     # -- ends from outside ---------------------------------------------------------------------------
 
@@ -336,6 +356,10 @@ class Connection:
         if self._front_mask:
             self.frontend.loop.forget(self.sock.fileno())
             self._front_mask = 0
+
+
+def _nothing_to_ask() -> None:
+    """A connection was judged, and no request."""
 
 
 def too_many(peer: Peer, most: int) -> TooManyOfPeer:

@@ -294,27 +294,41 @@ class Frontend:
     # -- a new generation ----------------------------------------------------------------------------
 
     def reauthorize(self) -> int:
-        """Judge every open connection by the generation in force and cut whom it would not admit: how many."""
-        if self.material.server is None:
-            return 0
+        """Judge every open connection, both ends of it, by what is in force now and cut what it would not admit: how many."""
         verdicts: dict[tuple[int, str], TwowayError | None] = {}
-        live, cut = self.generation(), 0
+        cut = 0
         for connection in tuple(self.connections):
-            session = connection.session
-            if session is None or not session.complete or connection.stage == "refused":
-                continue
-            context, peer = live.context_for(session.server_name), session.peer
+            fault = None if connection.stage == "refused" else self._objection(connection, verdicts)
+            if fault is not None:
+                connection.cut(fault)
+                cut += 1
+        self.tally.cut += cut
+        return cut
+
+    def _objection(
+        self, connection: Connection, verdicts: dict[tuple[int, str], TwowayError | None]
+    ) -> TwowayError | None:
+        """What speaks against a connection by now, told in the log; `verdicts` has what was found of others."""
+        for context, session in connection.ends_judged():
+            peer = session.peer
             key = (id(context), peer.fingerprint if peer is not None else "")
             if key not in verdicts:
                 verdicts[key] = context.objection(peer)
             fault = verdicts[key]
             if fault is not None:
                 fault.step = Step.TALK
-                self.refused(fault, session)
-                connection.cut(fault)
-                cut += 1
-        self.tally.cut += cut
-        return cut
+                if session is connection.session:
+                    self.refused(fault, session)
+                else:
+                    self.no_way(fault, connection)
+                return fault
+        try:
+            connection.check_request()
+        except TwowayError as fault:
+            assert connection.session is not None
+            self.refused(fault, connection.session)
+            return fault
+        return None
 
     def status(self) -> dict[str, Any]:
         """What an operator wants to know, ready for JSON."""

@@ -125,22 +125,20 @@ class Upkeep:
 
     def _ask_again(self, frontend: Frontend, end: float) -> None:
         """Ask about those who are connected, as far as what was said of them is no longer fresh."""
-        server = frontend.material.server
-        if frontend.pool is None or server is None:
+        if frontend.pool is None:
             return
         asked = set()
         for connection in tuple(frontend.connections):
-            session = connection.session
-            peer = session.peer if session is not None and connection.stage == "open" else None
-            if session is None or peer is None or peer.fingerprint in asked or time.monotonic() > end:
-                continue
-            asked.add(peer.fingerprint)
-            context = server.current.context_for(session.server_name)
-            if context.inquiry is None or context.trust is None:
-                continue
-            if context.inquiry.objects(peer.chain, context.trust.revocation, context.now()):
-                frontend.loop.soon(lambda: self._rejudge(frontend))
-                return
+            for context, session in connection.ends_judged() if connection.stage == "open" else ():
+                peer = session.peer
+                if peer is None or peer.fingerprint in asked or time.monotonic() > end:
+                    continue
+                asked.add(peer.fingerprint)
+                if context.inquiry is None or context.trust is None:
+                    continue
+                if context.inquiry.objects(peer.chain, context.trust.revocation, context.now()):
+                    frontend.loop.soon(lambda: self._rejudge(frontend))
+                    return
 
     def _rejudge(self, frontend: Frontend) -> None:
         cut = frontend.reauthorize()

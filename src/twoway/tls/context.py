@@ -138,7 +138,9 @@ class EngineContext:
                 raise NoCertificate("client")
             return
         assert self.trust is not None
-        self.decide(verify(peer.chain, self.trust, purpose=self.peer_purpose, now=self.now()))
+        verified = self.decide(verify(peer.chain, self.trust, purpose=self.peer_purpose, now=self.now()))
+        if self.role == "client":  # about a server `decide` does not ask: in a handshake a staple comes first
+            self.inquire(verified)
 
     def objection(self, peer: Peer | None) -> TwowayError | None:
         """What `admit` would raise; None for somebody who is admitted."""

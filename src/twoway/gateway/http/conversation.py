@@ -9,20 +9,14 @@ side does not take stops the reading of the other. After a WebSocket handshake a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twoway.errors import NetworkError, TwowayError
 from twoway.gateway.ends import Data, PlainEnd
 from twoway.gateway.http.bodies import Body, ChunkedBody, LengthBody
 from twoway.gateway.http.exchange import TURNS, Exchange
-from twoway.gateway.http.faults import (
-    AmbiguousPath,
-    BadAnswer,
-    BadMessage,
-    Misdirected,
-    Overridden,
-    RequestDenied,
-)
+from twoway.gateway.http.faults import ABOUT_ONE_REQUEST, BadAnswer, BadMessage
 from twoway.gateway.http.gate import Gate
 from twoway.gateway.http.heads import RequestHead, parse_request
 from twoway.gateway.http.lingering import Lingering
@@ -34,10 +28,10 @@ from twoway.gateway.relay import Relay
 
 if TYPE_CHECKING:
     from twoway.gateway.connection import Connection
+    from twoway.gateway.dialing import Dialing
     from twoway.gateway.http.service import HttpService
 
 Done = Callable[["Conversation", BaseException | None], None]
-_ABOUT_ONE_REQUEST = (AmbiguousPath, Misdirected, Overridden, RequestDenied)
 
 
 class Conversation:
@@ -70,6 +64,13 @@ class Conversation:
     def carried(self) -> tuple[int, int]:
         """Bytes of exchanges that are over: to targets, and to the client."""
         return self.up_bytes, self.down_bytes
+
+    @property
+    def ways(self) -> tuple[Dialing, ...]:
+        """The ways to targets that are in use, or kept for this client alone."""
+        exchange = self.exchange  # asked for by another thread too
+        links = (exchange.link if exchange is not None else None, self._own_link)
+        return tuple(link.dialing for link in links if link is not None)
 
     def start(self) -> None:
         """Begin with what has come together with the end of the handshake."""
@@ -288,7 +289,7 @@ class Conversation:
         if exchange is not None:
             whole = exchange.body is None
         else:
-            whole = request is not None and not request.has_body and isinstance(fault, _ABOUT_ONE_REQUEST)
+            whole = request is not None and not request.has_body and isinstance(fault, ABOUT_ONE_REQUEST)
         close = not whole or request is None or request.close or self.closing
         self.send_down(self._service.refused(fault, self._connection, request, close=close))
         self.parting = self.parting or close
@@ -351,7 +352,7 @@ class Conversation:
             front_mask=self._mask, back_mask=link.mask,
         )  # fmt: skip
         relay.down.pending = self._down.pending + head
-        self._connection.goes_on_as(relay, link.dialing)
+        self._connection.goes_on_as(relay, link.dialing, partial(self._gate.check, exchange.request))
         relay.start(self._reader.take())
 
     def _account(self, exchange: Exchange) -> None:

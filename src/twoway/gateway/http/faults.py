@@ -158,6 +158,10 @@ class RequestDenied(PeerDenied):
         }
 
 
+# What a request is refused for, and the one after it is not.
+ABOUT_ONE_REQUEST = (AmbiguousPath, Overridden, Misdirected, RequestDenied)
+
+
 class TooSlow(NetworkError):
     """A side did not go on with its message in time."""
 
