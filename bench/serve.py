@@ -21,6 +21,7 @@ from twoway.authority import Authority
 from twoway.tls import client_context
 
 ROUNDS, CONNECTIONS, REQUESTS, IDLE = 5, 400, 900, 300
+NAGLE = 50
 KEPT = 3  # connections that each carry REQUESTS: some servers close after a thousand
 _TICKS = os.sysconf("SC_CLK_TCK")
 _APP = """
@@ -88,9 +89,9 @@ def memory(pid: int) -> int:
     return total
 
 
-def connect(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
+def connect(port: int, context: ssl.SSLContext, *, nagle: bool = False) -> ssl.SSLSocket:
     sock = socket.create_connection(("127.0.0.1", port), 10)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, not nagle)
     return context.wrap_socket(sock, server_hostname="localhost")
 
 
@@ -127,7 +128,11 @@ def started(peer: Peer, place: Path, port: int, context: ssl.SSLContext) -> Iter
 
 
 def measure(pid: int, port: int, context: ssl.SSLContext) -> dict[str, float]:
-    """CPU a new connection with one request, CPU a keep-alive request, the slowest exchange, memory when idle."""
+    """CPU a new connection with one request, CPU a keep-alive request, the slowest exchange, memory when idle.
+
+    And how long a new connection with one request takes a client that leaves Nagle's algorithm on: it waits for
+    whatever is not acknowledged.
+    """
     for _ in range(30):
         with connect(port, context) as sock:
             ask(sock)
@@ -136,6 +141,12 @@ def measure(pid: int, port: int, context: ssl.SSLContext) -> dict[str, float]:
         with connect(port, context) as sock:
             ask(sock)
     fresh = (cpu_seconds(pid) - before) / CONNECTIONS
+    patient = []
+    for _ in range(NAGLE):
+        began = time.perf_counter()
+        with connect(port, context, nagle=True) as sock:
+            ask(sock)
+        patient.append(time.perf_counter() - began)
     slowest = kept = 0.0
     for _ in range(KEPT):
         with connect(port, context) as sock:
@@ -163,6 +174,7 @@ def measure(pid: int, port: int, context: ssl.SSLContext) -> dict[str, float]:
         "fresh_ms": fresh * 1e3,
         "kept_us": kept * 1e6,
         "slowest_ms": slowest * 1e3,
+        "nagle_ms": statistics.median(patient) * 1e3,
         "idle_kb": held / 1024,
     }
 
@@ -200,7 +212,7 @@ def report(rivals: list[Peer], runs: dict[str, list[dict[str, float]]]) -> None:
     print(
         f"{ssl.OPENSSL_VERSION} in the interpreter; medians of {ROUNDS} interleaved runs, ratios to uvicorn"
     )
-    print(f"{'':22}{'new connection':>20}{'keep-alive':>20}{'idle':>18}{'slowest':>10}")
+    print(f"{'':22}{'new connection':>20}{'keep-alive':>20}{'idle':>18}{'slowest':>10}{'with Nagle':>13}")
     for rival in rivals:
         row = result[rival.name]
         print(
@@ -208,7 +220,7 @@ def report(rivals: list[Peer], runs: dict[str, list[dict[str, float]]]) -> None:
             f"{row['fresh_ms']:9.2f} ms {row['fresh_ms'] / base['fresh_ms']:6.2f}x"
             f"{row['kept_us']:10.1f} us {row['kept_us'] / base['kept_us']:5.2f}x"
             f"{row['idle_kb']:9.1f} KB {row['idle_kb'] / base['idle_kb']:4.2f}x"
-            f"{row['slowest_ms']:7.1f} ms"
+            f"{row['slowest_ms']:7.1f} ms{row['nagle_ms']:10.1f} ms"
         )
     if "--json" in sys.argv:
         print(json.dumps(result))

@@ -21,6 +21,7 @@ from twoway.gateway.http.conversation import Conversation
 from twoway.gateway.loop import READ, WRITE
 from twoway.gateway.relay import Relay
 from twoway.steps import Step
+from twoway.tls.acknowledging import acknowledge
 from twoway.tls.context import EngineContext
 from twoway.tls.faults import ConnectionCut, NotTls, TimedOut
 from twoway.tls.plain import PLAIN_HTTP_ANSWER
@@ -163,7 +164,7 @@ class Connection:
             self.refuse(fault)
             return
         # In TLS 1.3 only tickets are left to send, and they wait for the first answer.
-        if not (complete and session.version == "TLSv1.3"):
+        if not (complete and session.version == "TLSv1.3" and acknowledge(self.sock)):
             try:
                 sent = self._answer(session.outgoing())
             except OSError:

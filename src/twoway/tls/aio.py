@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twoway.errors import TwowayError
 from twoway.steps import Step
+from twoway.tls.acknowledging import acknowledge
 from twoway.tls.addresses import address_of
 from twoway.tls.faults import NotTls, TimedOut, Truncated
 from twoway.tls.plain import PLAIN_HTTP_ANSWER
@@ -163,7 +164,8 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
                 return
         self._stop_timer()
         # In TLS 1.3 only tickets are left to send: they leave with the first answer, or when we settle down.
-        if session.version != "TLSv1.3" and (answer := session.outgoing()):
+        waits = session.version == "TLSv1.3" and acknowledge(raw.get_extra_info("socket"))
+        if not waits and (answer := session.outgoing()):
             raw.write(answer)
         self._listener.look_after(self)
         self._open()
