@@ -30,7 +30,7 @@ from tests.gateway.conftest import (
     wrap,
 )
 from tests.gateway.program import Load, Program, once
-from twoway.gateway.options import Bounds
+from twoway.gateway.bounds import Bounds
 from twoway.gateway.rates import MOST_ADDRESSES, Rates
 
 RESET = struct.pack("ii", 1, 0)

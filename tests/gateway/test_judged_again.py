@@ -25,7 +25,7 @@ from tests.revocation.answers import answer
 from tests.revocation.responder import responding
 from twoway.credential import chain_pem
 from twoway.gateway.addresses import Address
-from twoway.gateway.options import Bounds
+from twoway.gateway.bounds import Bounds
 
 __all__ = ["http_backend"]
 

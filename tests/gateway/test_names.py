@@ -240,10 +240,10 @@ def test_a_client_gateway_calls_only_pinned_servers(pki: Pki, backend: Backend):
             ":2",
             "the name a.example has rules twice",
         ),
-        ('[[listener.name]]\nname = "a.example"\npin = ["abc"]', ":10", "no SHA-256 of a certificate or key"),
-        ('[[listener.name]]\nname = "a.example"\nallow = ["what"]', ":10", "--allow #1"),
+        ('[[listener.name]]\nname = "a.example"\npin = ["abc"]', ":11", "no SHA-256 of a certificate or key"),
+        ('[[listener.name]]\nname = "a.example"\nallow = ["what"]', ":11", "allow #1"),
         ('unknown_name = "guess"', ":9", "is not one of serve, refuse"),
-        ('crl = ["http://user@pki.example/a"]', ":2", "it carries a user name"),
+        ('crl = ["http://user@pki.example/a"]', ":9", "it carries a user name"),
     ],
 )
 def test_a_wrong_name_table_is_told_with_its_line(lines: str, place: str, problem: str):

@@ -24,7 +24,7 @@ from tests.pki import Issuer
 from tests.revocation.answers import answer, responder_of, unsigned
 from tests.revocation.responder import Request, Responder, responding
 from twoway.gateway.addresses import Address
-from twoway.gateway.options import Bounds
+from twoway.gateway.bounds import Bounds
 
 Reply = Callable[[bytes | None], bytes]
 

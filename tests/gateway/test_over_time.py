@@ -23,7 +23,7 @@ from twoway.credential import chain_pem
 from twoway.gateway.addresses import Address
 from twoway.gateway.admin import AdminUnreachable
 from twoway.gateway.admin import ask as ask_admin
-from twoway.gateway.options import Bounds
+from twoway.gateway.bounds import Bounds
 
 
 def save(pki: Pki, place: Path, credential: Any = None) -> Path:

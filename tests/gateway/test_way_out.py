@@ -27,7 +27,7 @@ from tests.gateway.conftest import (
 from twoway.errors import UsageError
 from twoway.gateway.addresses import Address
 from twoway.gateway.backend import Backend as Balancing
-from twoway.gateway.options import Bounds
+from twoway.gateway.bounds import Bounds
 
 
 class Proxy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,25 @@ def test_a_file_describes_listeners_of_both_kinds(tmp_path: Path):
         ("idle_seconds = 60", "idle_seconds = true", "file:10", "expected a number"),
         ("workers = 2", 'workers = "two"', "file:3", "another kind of value"),
         ('allow = ["cn=orders"]', "", "file:4", "no policy says"),
-        ('target = "127.0.0.1:8080"', 'target = "192.0.2.1:80"', "file:4", "readable for others"),
+        ('target = "127.0.0.1:8080"', 'target = "192.0.2.1:80"', "file:7", "readable for others"),
         ("[gateway]", "[gatewy]", "file:2", "there is no 'gatewy'"),
         ("workers = 2", "workers = ", "file:3", "not TOML"),
+        ("workers = 2", "workers = 100000", "file:3", "expected 1 to 256 workers"),
+        ("workers = 2", "drain_seconds = -1", "file:3", "expected drain_seconds of 0 or more"),
+        ("workers = 2", "drain_seconds = nan", "file:3", "expected drain_seconds of 0 or more"),
+        ("workers = 2", "drain_seconds = inf", "file:3", "expected drain_seconds of 0 or more"),
+        ("workers = 2", "backlog = -1", "file:3", "expected a backlog of 1 to 65535"),
+        ("workers = 2", 'metrics = "0.0.0.0:9"', "file:3", "readable for others"),
+        ('allow = ["cn=orders"]', 'allow = ["who=orders"]', "file:9", "allow #1: there is no key 'who'"),
+        ("idle_seconds = 60", "idle_seconds = inf", "file:10", "no limit"),
+        ("idle_seconds = 60", "connections = 0.5", "file:10", "whole number"),
+        (
+            "idle_seconds = 60",
+            "connections_per_peer = 1.5",
+            "file:10",
+            "whole number of connections_per_peer",
+        ),
+        ("idle_seconds = 60", "handshakes_per_second = nan", "file:10", "expected a number"),
     ],
 )
 def test_every_complaint_about_a_file_names_its_line(old: str, new: str, where: str, problem: str):
@@ -145,8 +162,42 @@ def test_check_tries_what_a_file_names(pki: Pki, tmp_path: Path, run_twoway: Com
     (tmp_path / "api" / "key.pem").unlink()
     done = run_twoway("gateway", "check", file)
     assert done.returncode == 2
-    assert f"{file}:1: " in done.stderr
+    assert f"{file}:5: " in done.stderr
     assert "hint:" in done.stderr
+    started = run_twoway("gateway", "run", file)
+    assert (started.returncode, started.stderr) == (2, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('admin = "api/key.pem"', "a file is there that is no socket"),
+        ('admin = "gone/admin.sock"', "there is no directory"),
+        ('admin = "taken.sock"', "another gateway answers there"),
+        ('metrics = "127.0.0.1:PORT"', "ddress already in use"),
+        ('user = "nobody-is-called-so"', "there is no such user"),
+    ],
+)
+def test_what_the_start_would_stumble_over_is_found_by_check_and_harms_nothing(
+    pki: Pki, tmp_path: Path, run_twoway: Command, line: str, problem: str
+):
+    """An admin socket replaces no key and takes nobody's place; check and run say the same, with the line."""
+    pki.server.save(tmp_path / "api")
+    (tmp_path / "api" / "ca.pem").write_bytes(chain_pem((pki.root.certificate,)))
+    key = (tmp_path / "api" / "key.pem").read_bytes()
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket(socket.AF_UNIX) as admin:
+        admin.bind(str(tmp_path / "taken.sock"))
+        admin.listen()
+        file = tmp_path / "gw.toml"
+        line = line.replace("PORT", str(taken.getsockname()[1]))
+        file.write_text(f'[gateway]\n{line}\n[[listener]]\nkind = "server"\nlisten = "127.0.0.1:0"\ntarget = "127.0.0.1:80"\nidentity = "api"\nallow = "cn=x"\n')  # fmt: skip
+        checked, started = run_twoway("gateway", "check", file), run_twoway("gateway", "run", file)
+    assert (checked.returncode, started.returncode) == (2, 2)
+    assert f"{file}:2: " in checked.stderr
+    assert problem in checked.stderr
+    assert started.stderr == checked.stderr
+    assert (tmp_path / "api" / "key.pem").read_bytes() == key
+    assert (tmp_path / "taken.sock").is_socket()
 
 
 @pytest.mark.parametrize(

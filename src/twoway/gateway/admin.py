@@ -15,6 +15,7 @@ from twoway.gateway.loop import READ, WRITE, Loop
 
 _MAX_LINE = 65536
 _MAX_CLIENTS = 16
+_MAX_PATH = 107  # unix(7)
 
 
 class AdminUnreachable(ConfigError):
@@ -49,6 +50,39 @@ class GatewaySaidNo(ConfigError):
     @property
     def remedy(self) -> str:
         return "its log says more; `twoway gateway check FILE` tries what the next start would do"
+
+
+class AdminPlaceTaken(ConfigError):
+    """Something is at the path of the admin socket that is not to be replaced, or nothing can be there."""
+
+    code = "admin_place_taken"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"the admin socket cannot be at {self.path}: {self.reason}"
+
+    @property
+    def remedy(self) -> str:
+        return "choose a path of its own in a directory that exists"
+
+
+def check_place(path: str | Path, *, taken: bool = False) -> None:
+    """Raises AdminPlaceTaken for what is no socket, or one that a gateway answers at, unless it may be `taken`."""
+    place = Path(path)
+    if not place.parent.is_dir():
+        raise AdminPlaceTaken(str(path), f"there is no directory {place.parent}")
+    if len(os.fsencode(f"{path}.{2**22}")) > _MAX_PATH:
+        raise AdminPlaceTaken(str(path), "the path is too long for a socket")
+    if place.is_symlink() or (place.exists() and not place.is_socket()):
+        raise AdminPlaceTaken(str(path), "a file is there that is no socket")
+    if taken or not place.exists():
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.connect(str(path))
+        raise AdminPlaceTaken(str(path), "another gateway answers there")
 
 
 class Admin:

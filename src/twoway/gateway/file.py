@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from twoway.credential import read
-from twoway.errors import ConfigError, TwowayError, UsageError
+from twoway.errors import TwowayError, UsageError
 from twoway.gateway.addresses import Address
+from twoway.gateway.bounds import Bounds
 from twoway.gateway.http.identity import CERT_HEADERS, parse_named
-from twoway.gateway.options import Bounds, GatewayOptions, ListenerOptions
+from twoway.gateway.options import GatewayOptions, ListenerOptions
+from twoway.gateway.places import BadGatewayFile, Places, in_file
 from twoway.names import BadName, parse_dns_name
 from twoway.revocation.urls import is_url
 
 MAX_FILE = 1 << 20
-_NAME_TABLE = re.compile(r"\s*\[\[\s*listener\s*\.\s*name\s*\]\]")
 _PATHS = (
     "identity",
     "policy",
@@ -73,49 +74,6 @@ _CHOICES = {
 }
 
 
-class BadGatewayFile(ConfigError):
-    """A gateway file that cannot mean what it says."""
-
-    code = "bad_gateway_file"
-
-    def __init__(self, where: str, problem: str, hint: str = "") -> None:
-        super().__init__(where, problem, hint)
-        self.where, self.problem, self.hint = where, problem, hint
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.problem}"
-
-    @property
-    def remedy(self) -> str:
-        return self.hint or "compare with the example in docs/gateway.md"
-
-
-class _Places:
-    """Where tables and keys stand in the text, for people."""
-
-    def __init__(self, where: str, text: str) -> None:
-        self._where, self._lines = where, text.split("\n")
-        self._listeners = [
-            n for n, line in enumerate(self._lines) if re.match(r"\s*\[\[\s*listener\s*\]\]", line)
-        ]
-
-    def of(self, key: str, listener: int | None = None, name: int | None = None) -> str:
-        """`file:line` of a key; of its table when the key is not found. `name`: in that table of the listener."""
-        start = 0
-        if listener is not None and listener < len(self._listeners):
-            start = self._listeners[listener]
-        end = next((n for n in self._listeners if n > start), len(self._lines))
-        if name is not None:
-            names = [n for n in range(start, end) if _NAME_TABLE.match(self._lines[n])]
-            start = names[name] if name < len(names) else start
-            end = names[name + 1] if name + 1 < len(names) else end
-        pattern = re.compile(rf"""\s*\[*\s*["']?([A-Za-z_]+\.)?{re.escape(key)}["']?\s*[=\]]""")
-        for number in range(start if name is None else start + 1, end):
-            if pattern.match(self._lines[number]):
-                return f"{self._where}:{number + 1}"
-        return f"{self._where}:{start + 1}"
-
-
 def load(path: str | Path) -> GatewayOptions:
     """The gateway that a file describes; raises BadGatewayFile. Reads no identity yet: see `check`."""
     file = Path(path)
@@ -135,7 +93,7 @@ def parse(data: bytes, *, base: Path = Path(), where: str = "gateway file") -> G
         raise BadGatewayFile(f"{where}:{at}", f"it is not TOML: {error}") from None
     except RecursionError:
         raise BadGatewayFile(where, "it is nested too deeply") from None
-    places = _Places(where, text)
+    places = Places(where, text)
     for key in document:
         if key not in ("gateway", "listener"):
             raise BadGatewayFile(
@@ -150,7 +108,7 @@ def parse(data: bytes, *, base: Path = Path(), where: str = "gateway file") -> G
     return _gateway(document.get("gateway", {}), listeners, base, places)
 
 
-def _listener(table: dict[str, Any], number: int, base: Path, places: _Places) -> ListenerOptions:
+def _listener(table: dict[str, Any], number: int, base: Path, places: Places) -> ListenerOptions:
     def at(key: str) -> str:
         return places.of(key, number)
 
@@ -177,6 +135,7 @@ def _listener(table: dict[str, Any], number: int, base: Path, places: _Places) -
     if "headers" in given:
         given["headers"] = _headers(table["headers"], at)
     given["bounds"] = _bounds(given.pop("limits", {}), at)
+    given["where"] = functools.partial(places.about, table, number)
     try:
         listener = ListenerOptions(**given)
         if not named or not names:
@@ -185,18 +144,22 @@ def _listener(table: dict[str, Any], number: int, base: Path, places: _Places) -
             one
             for position, inner in enumerate(names)
             for one in _named(
-                listener, inner, base, functools.partial(places.of, listener=number, name=position)
+                listener,
+                inner,
+                base,
+                functools.partial(places.of, listener=number, name=position),
+                functools.partial(places.about, inner, number, name=position),
             )
         ]
         return dataclasses.replace(listener, names=tuple(found))
     except BadGatewayFile:
         raise
     except TwowayError as error:
-        raise BadGatewayFile(places.of("listener", number), str(error), _in_file(error.remedy)) from None
+        raise BadGatewayFile(given["where"](str(error)), in_file(str(error)), in_file(error.remedy)) from None
 
 
 def _named(
-    listener: ListenerOptions, table: Any, base: Path, at: Callable[[str], str]
+    listener: ListenerOptions, table: Any, base: Path, at: Callable[[str], str], about: Callable[[str], str]
 ) -> Iterator[tuple[str, ListenerOptions]]:
     """The rules of one [[listener.name]] table, under each of its names."""
     if not isinstance(table, dict):
@@ -216,7 +179,7 @@ def _named(
     except BadName as error:
         raise BadGatewayFile(at("name"), f"no server name: {error}", "use a DNS name or *.DOMAIN") from None
     except TwowayError as error:
-        raise BadGatewayFile(at("name"), str(error), _in_file(error.remedy)) from None
+        raise BadGatewayFile(about(str(error)), in_file(str(error)), in_file(error.remedy)) from None
 
 
 def _given(table: dict[str, Any], base: Path) -> dict[str, Any]:
@@ -250,11 +213,12 @@ def _bounds(table: Any, at: Any) -> Bounds:
     try:
         return Bounds(**table)
     except TwowayError as error:
-        raise BadGatewayFile(at("limits"), str(error), error.remedy) from None
+        about = max((name for name in names if name in str(error)), key=len, default="limits")
+        raise BadGatewayFile(at(about), str(error), error.remedy) from None
 
 
 def _gateway(
-    table: Any, listeners: tuple[ListenerOptions, ...], base: Path, places: _Places
+    table: Any, listeners: tuple[ListenerOptions, ...], base: Path, places: Places
 ) -> GatewayOptions:
     if not isinstance(table, dict):
         raise BadGatewayFile(places.of("gateway"), "expected a table [gateway]")
@@ -273,10 +237,11 @@ def _gateway(
         raise BadGatewayFile(
             places.of("log_format"), f"no such log format: {given['log_format']}", "text or json"
         )
+    where = functools.partial(places.about, table, None)
     try:
-        return GatewayOptions(listeners=listeners, **given)
+        return GatewayOptions(listeners=listeners, where=where, **given)
     except TwowayError as error:
-        raise BadGatewayFile(places.of("gateway"), str(error), error.remedy) from None
+        raise BadGatewayFile(where(str(error)), str(error), error.remedy) from None
 
 
 def _known(key: str, known: tuple[str, ...], at: str) -> None:
@@ -334,17 +299,6 @@ def _address(text: str, at: str) -> Address:
         raise BadGatewayFile(at, str(error), error.remedy) from None
 
 
-def _in_file(remedy: str) -> str:
-    """A remedy in terms of the command line, in terms of the file."""
-    return re.sub(r"--([a-z-]+)", lambda match: match[1].replace("-", "_"), remedy)
-
-
 def _meant(key: str, known: tuple[str, ...]) -> str:
     close = difflib.get_close_matches(key, known, 1)
     return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
-
-
-def place_of_listener(path: str | Path, number: int) -> str:
-    """`file:line` of the listener with this number, from 0."""
-    text = read(Path(path), limit=MAX_FILE).decode("utf-8", "replace")
-    return _Places(str(path), text).of("listener", number)

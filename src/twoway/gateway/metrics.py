@@ -25,7 +25,7 @@ class MetricsPage:
         self, desk: Desk, loop: Loop, address: Address, *, sock: socket.socket | None = None
     ) -> None:
         self._desk, self._loop = desk, loop
-        self.sock = sock if sock is not None else _bound(address)
+        self.sock = sock if sock is not None else bound(address)
         name = self.sock.getsockname()
         self.port = int(name[1]) if isinstance(name, tuple) else 0
         self._clients: set[_Visitor] = set()
@@ -120,7 +120,8 @@ class _Visitor:
         self._loop.watch(self._sock.fileno(), self._on_event, WRITE)
 
 
-def _bound(address: Address) -> socket.socket:
+def bound(address: Address) -> socket.socket:
+    """A socket at this address that does not listen yet; raises CannotListen."""
     family, place = address.resolve()
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:

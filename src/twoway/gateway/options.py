@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from twoway.credential import Credential, read
 from twoway.credential.keys import Passphrase
 from twoway.errors import UsageError
 from twoway.gateway.addresses import Address
+from twoway.gateway.bounds import LONGEST_SECONDS, Bounds
 from twoway.gateway.http.identity import CERT_HEADERS, CertHeaders, check_forms, parse_named
 from twoway.gateway.via import Via
 from twoway.names import BadName, is_ip, parse_dns_name
@@ -23,42 +25,11 @@ from twoway.tls.settings import TICKET_SECONDS, UnknownNames, check_no_requests
 from twoway.trust import Pins, Policy, Trust
 from twoway.trust.revocation import CrlRule, CrlScope
 
+MOST_WORKERS = 256
 _RULES = {"policy", "allow", "deny", "allow_anyone_proven"}
 
 Ocsp = Literal["off", "soft", "hard"]
 Kind = Literal["server", "client"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bounds:
-    """What one listener spends on others: seconds and counts; 0 for a count or a lifetime means no bound."""
-
-    handshake_seconds: float = 10.0
-    connect_seconds: float = 5.0
-    idle_seconds: float = 3600.0
-    lifetime_seconds: float = 0.0
-    drain_seconds: float = 1.0
-    connections: int = 10_000
-    connections_per_peer: int = 0
-    handshakes_per_second: float = 0.0
-    health_seconds: float = 0.0
-    header_seconds: float = 10.0
-    keep_alive_seconds: float = 75.0
-    body_seconds: float = 60.0
-    response_seconds: float = 60.0
-
-    def __post_init__(self) -> None:
-        for name in ("handshake_seconds", "connect_seconds", "idle_seconds", "drain_seconds", "connections",
-                     "header_seconds", "keep_alive_seconds", "body_seconds", "response_seconds"):  # fmt: skip
-            if not getattr(self, name) > 0:
-                raise UsageError(
-                    f"expected {name} above 0, got {getattr(self, name)}", "give a positive number"
-                )
-        for name in ("lifetime_seconds", "connections_per_peer", "handshakes_per_second", "health_seconds"):
-            if not getattr(self, name) >= 0:
-                raise UsageError(
-                    f"expected {name} of 0 or more, got {getattr(self, name)}", "0 sets no bound"
-                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +39,9 @@ class ListenerOptions:
     `targets` are tried in turn. `target_tls` makes a server's way to its targets TLS as well, under the same
     identity. `server_name` is the name that a target must prove (the target's host otherwise), `sni` the name
     that it is asked for ("" asks for none; the same otherwise), `via` a proxy to go through. `crl` are files and
-    addresses; what is fetched is kept in `crl_cache`. `names` have rules of their own (see `named`). Raises UsageError
-    when it would be unsafe or could not work; files are read by `server_settings` and `client_settings`.
+    addresses; what is fetched is kept in `crl_cache`. `names` have rules of their own (see `named`). `where` finds the
+    place in a file that a complaint is about. Raises UsageError when it would be unsafe or could not work; files are
+    read by `server_settings` and `client_settings`.
     """
 
     kind: Kind
@@ -114,6 +86,7 @@ class ListenerOptions:
     ticket_seconds: int = TICKET_SECONDS
     passphrase: Passphrase = field(default=None, repr=False)
     bounds: Bounds = field(default_factory=Bounds)
+    where: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.targets:
@@ -380,6 +353,7 @@ class GatewayOptions:
     backlog: int = 2048
     user: str = ""
     group: str = ""
+    where: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.listeners:
@@ -389,11 +363,31 @@ class GatewayOptions:
             if one.listen in taken and one.listen.port != 0:
                 raise UsageError(f"two listeners share {one.listen}", "give each an address of its own")
             taken.add(one.listen)
-        if self.workers < 1:
-            raise UsageError(f"expected at least one worker, got {self.workers}", "pass workers=1 or more")
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise UsageError(f"expected 1 to {MOST_WORKERS} workers, got {self.workers}", "one for each core")
+        if not 0 <= self.drain_seconds <= LONGEST_SECONDS:
+            raise UsageError(
+                f"expected drain_seconds of 0 or more, got {self.drain_seconds:g}",
+                "0 cuts at once; 30 is usual",
+            )
+        if not 1 <= self.backlog <= 65535:
+            raise UsageError(
+                f"expected a backlog of 1 to 65535, got {self.backlog}",
+                "2048 is usual; the kernel may take less",
+            )
+        if self.admin is not None and any(_same(one.listen.path, self.admin) for one in self.listeners):
+            raise UsageError(f"the admin socket would be a listener's: {self.admin}", "use a path of its own")
+        if self.metrics is not None and self.metrics.port and self.metrics in taken:
+            raise UsageError(
+                f"metrics would be answered where a listener is: {self.metrics}", "use another port"
+            )
         if self.group and not self.user:
             raise UsageError("a group without a user", "name the user to become too")
         if self.metrics is not None and not self.metrics.is_local:
             raise UsageError(
                 f"metrics would be readable for others at {self.metrics}", "use a loopback address"
             )
+
+
+def _same(path: str, other: str | Path) -> bool:
+    return bool(path) and os.path.realpath(path) == os.path.realpath(other)

@@ -7,12 +7,14 @@ import os
 import socket
 from pathlib import Path
 
+from twoway.gateway.admin import check_place
 from twoway.gateway.backend import Target
 from twoway.gateway.crew import METRICS, Crew
 from twoway.gateway.handover import inherited
 from twoway.gateway.material import Material
 from twoway.gateway.notify import Notifier, Passed, activated
 from twoway.gateway.options import GatewayOptions
+from twoway.gateway.places import told_with_its_place
 from twoway.gateway.privileges import Account
 from twoway.gateway.running import raise_descriptor_limit
 from twoway.gateway.sockets import bind_all, is_at, match
@@ -27,20 +29,27 @@ def run(options: GatewayOptions, *, journal: Journal | None = None) -> None:
     raise_descriptor_limit()
     given, predecessor = inherited(os.environ)
     started = activated(os.environ, os.getpid())
-    account = Account.find(options.user, options.group) if options.user else None
+    with told_with_its_place(options):
+        account = Account.find(options.user, options.group) if options.user else None
+        if options.admin is not None:
+            check_place(options.admin, taken=predecessor is not None)
     watch = FileWatch(path for one in options.listeners for path in one.watched())
-    materials = [Material(one) for one in options.listeners]
-    for one, material in zip(options.listeners, materials, strict=True):
-        for target in one.targets:
-            Target(target, material.via.address if material.via is not None else None)
+    materials = []
+    for one in options.listeners:
+        with told_with_its_place(one):
+            material = Material(one)
+            for target in one.targets:
+                Target(target, material.via.address if material.via is not None else None)
+        materials.append(material)
     with contextlib.ExitStack() as undo:
         metrics = _metrics(options, given)
         sockets = _sockets(options, [one for one in given if one.name != METRICS], started, undo)
-        crew = Crew(
-            options, materials, sockets, journal, notifier,
-            watch=watch, metrics=metrics, predecessor=predecessor,
-            kept=frozenset(one.sock.fileno() for one in started) | kept_of(given),
-        )  # fmt: skip
+        with told_with_its_place(options):
+            crew = Crew(
+                options, materials, sockets, journal, notifier,
+                watch=watch, metrics=metrics, predecessor=predecessor,
+                kept=frozenset(one.sock.fileno() for one in started) | kept_of(given),
+            )  # fmt: skip
         undo.pop_all()
     if account is not None:
         unreadable = account.unreadable(watch.paths)
@@ -74,7 +83,8 @@ def _sockets(
         mine += more
     for number, one in enumerate(options.listeners):
         if not found[number]:
-            found[number] = bind_all(one, options.workers)
+            with told_with_its_place(one):
+                found[number] = bind_all(one, options.workers)
             for sock in found[number]:
                 undo.callback(sock.close)
     for mine in found:

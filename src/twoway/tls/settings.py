@@ -145,7 +145,7 @@ def check_no_requests(policy: Policy) -> None:
         raise BadRule(
             rule.where,
             f"the rule asks for method or path, and nobody reads requests here ({rule})",
-            "leave method and path out, or let the gateway read HTTP: twoway gateway server --http",
+            "leave method and path out, or let the gateway read HTTP (--http)",
         )
 
 

@@ -26,7 +26,7 @@ from tests.gateway.http.conftest import (
     running,
     until,
 )
-from twoway.gateway.options import Bounds
+from twoway.gateway.bounds import Bounds
 
 
 def _policy(file: Path, *paths: str) -> None:

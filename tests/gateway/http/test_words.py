@@ -48,7 +48,7 @@ def test_the_example_of_the_documentation_is_read():
         (("http = true", 'http = "yes"'), 4, "expected true or false"),
         (("header_seconds = 5", "header_seconds = 0"), 11, "header_seconds above 0"),
         (("http = true", "http = false"), 2, "this listener reads none"),
-        (("path=/orders/**", "path=orders"), 2, "does not begin with /"),
+        (("path=/orders/**", "path=orders"), 8, "does not begin with /"),
         (("http = true", "http = true\nproxy_protocol = true"), 2, "serves several clients"),
     ],
 )

@@ -145,8 +145,9 @@ def client(**options: Any) -> int:
 
 def _run(kind: str, options: dict[str, Any]) -> int:
     from twoway.gateway.addresses import Address
+    from twoway.gateway.bounds import Bounds
     from twoway.gateway.file import octal
-    from twoway.gateway.options import Bounds, GatewayOptions, ListenerOptions
+    from twoway.gateway.options import GatewayOptions, ListenerOptions
     from twoway.gateway.starting import run as run_gateway
 
     identity = options.pop("identity")
