@@ -70,7 +70,8 @@ class Program:
     def events(self, name: str) -> list[dict[str, Any]]:
         """What the log says under this name; lines of other programs are passed over."""
         found = []
-        for line in self.log.read_text().splitlines():
+        text = self.log.read_text()  # the last line may still be on its way
+        for line in text[: text.rfind("\n") + 1].splitlines():
             if line.startswith("{") and (entry := json.loads(line))["event"] == name:
                 found.append(entry)
         return found

@@ -276,7 +276,9 @@ class Exchange:
         if body is not None and held:
             piece, at = body.take(held)
             out += piece
-        self.spoilt = answer.close or answer.until_close or at < len(held)
+        # A body that was announced and must not come (to HEAD, say) may come nevertheless, and would answer somebody else.
+        announced = answer.bodyless and answer.announces_body
+        self.spoilt = answer.close or answer.until_close or announced or at < len(held)
         self.answer, self.answer_body, self.status = answer, body, answer.status
         self.answer_over = body is None
         self._down(out)

@@ -160,15 +160,18 @@ def hostname(host: bytes) -> str:
 
 
 class ResponseHead:
-    """One response without its body. `length` is None for chunks, and for what ends with the connection."""
+    """One response without its body. `length` is None for chunks, and for what ends with the connection.
 
-    __slots__ = ("bodyless", "chunked", "close", "length", "lines", "private", "reason", "status", "upgrade", "version")  # fmt: skip
+    `announces_body`: its fields do, whether there will be one (`bodyless`) or not.
+    """
+
+    __slots__ = ("announces_body", "bodyless", "chunked", "close", "length", "lines", "private", "reason", "status", "upgrade", "version")  # fmt: skip
 
     def __init__(self, version: int, status: int, reason: bytes) -> None:
         self.version, self.status, self.reason = version, status, reason
         self.lines: list[bytes] = []
         self.length: int | None = None
-        self.chunked = self.bodyless = self.private = self.upgrade = False
+        self.chunked = self.bodyless = self.private = self.upgrade = self.announces_body = False
         self.close = version == 0
 
     @property
@@ -230,6 +233,7 @@ def parse_response(head: bytes, method: bytes, kinds: Kinds) -> ResponseHead:
         _drop_named(response.lines, options)
         response.upgrade = response.status == 101 and b"upgrade" in options and upgrades == b"websocket"
     # RFC 9112 §6.3: what has no body whatever its fields say.
+    response.announces_body = response.chunked or bool(response.length)
     if method == b"HEAD" or response.status < 200 or response.status in (204, 304):
         response.bodyless, response.chunked = True, False
     return response
