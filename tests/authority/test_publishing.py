@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import time
 
 import pytest
 from cryptography import x509
@@ -141,15 +140,13 @@ def test_trust_has_the_root_and_the_current_crls(authority: Authority) -> None:
 
 
 def test_a_hundred_thousand_entries_are_read_back_as_they_were_written(authority: Authority) -> None:
-    """Linear: what took the usual builder minutes takes a moment. The limit here is generous, the bench measures."""
+    """Linear: what took the usual builder minutes takes a moment. The bench measures."""
     ca = authority.cas.signer(authority.cas.issuing)
     reasons = [reason for reason in crl.REASONS if reason not in ("removeFromCRL", "unspecified")]
     rows = [
         Entry((1 << 150) + n * 7, int(NOW.timestamp()) + n, reasons[n % len(reasons)]) for n in range(100_000)
     ]
-    begun = time.monotonic()
     encoded = crl.build(ca, number=7, this_update=NOW, next_update=NOW + DAY, entries=rows)
-    assert time.monotonic() - begun < 20
     loaded = x509.load_der_x509_crl(encoded)
     assert loaded.is_signature_valid(authority.issuing_certificate.public_key())
     assert len(loaded) == 100_000

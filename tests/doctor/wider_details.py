@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.conftest import judge
 from tests.doctor.catalogue import CRL_CHECK, CRL_CHECK_CHAIN, QUIET, Case, H, Setup, crls
-from tests.pki import Issuer, make
+from tests.pki import NOW, Issuer, make
 from twoway.credential import Credential, certificate_pem, generate_key
 
 SMALL = rsa.generate_private_key(public_exponent=65537, key_size=1024)
@@ -93,6 +94,11 @@ def sha1_intermediate() -> Setup:
     usage = "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign"
     key, above = with_sha1(H.root, "/CN=Acme-Old", usage)
     return H.setup(client=client_of(Issuer(key, above, (H.root.certificate,))))
+
+
+def days_from_the_tests_begin(minutes: float) -> float:
+    """So many minutes from this moment, in the days from the tests' own beginning that `make` counts in."""
+    return (datetime.now(UTC) - NOW + timedelta(minutes=minutes)) / timedelta(days=1)
 
 
 def late() -> Issuer:
@@ -218,7 +224,7 @@ DETAILS = [
     ),
     same(
         "valid in ten minutes",
-        lambda: H.setup(client=client_of(start=10 / 1440)),
+        lambda: H.setup(client=client_of(start=days_from_the_tests_begin(minutes=10))),
         "certificate_not_yet_valid",
     ),
     same(

@@ -101,7 +101,7 @@ def read_client_hello(body: bytes) -> ClientHello:
     shares = []
     if KEY_SHARE in found:
         entries = _all(found[KEY_SHARE], what, 2)
-        while entries.left:
+        for _ in entries.entries():
             shares.append(entries.number(2))
             entries.vector(2)
     return ClientHello(
@@ -232,7 +232,7 @@ def read_server_key_exchange(body: bytes) -> SignedKeyExchange:
 def _extensions(reader: Reader) -> Extensions:
     found: list[tuple[int, bytes]] = []
     seen: set[int] = set()
-    while reader.left:
+    for _ in reader.entries():
         at = reader.position
         number = reader.number(2)
         if number in seen:
@@ -264,7 +264,7 @@ def _numbers(found: dict[int, bytes], extension: int, what: str) -> tuple[int, .
 
 def _names(reader: Reader) -> tuple[bytes, ...]:
     names = []
-    while reader.left:
+    for _ in reader.entries():
         names.append(reader.vector(2).data)
     return tuple(names)
 
@@ -279,7 +279,7 @@ def _server_name(data: bytes | None) -> str | None:
         return None
     entries = _all(data, "server_name", 2)
     name = None
-    while entries.left:
+    for _ in entries.entries():
         kind, text = entries.number(1), entries.vector(2).data
         if kind == 0 and name is None:
             name = text.decode("ascii", "replace").lower()
@@ -291,6 +291,6 @@ def _alpn(data: bytes | None) -> tuple[str, ...]:
         return ()
     entries = _all(data, "application_layer_protocol_negotiation", 2)
     names = []
-    while entries.left:
+    for _ in entries.entries():
         names.append(entries.vector(1).data.decode("ascii", "replace"))
     return tuple(names)

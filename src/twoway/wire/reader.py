@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from twoway.errors import PeerError
 
 
@@ -25,6 +27,9 @@ class Malformed(PeerError):
     @property
     def evidence(self) -> dict[str, object]:
         return {"what": self.what, "offset": self.offset, "expected": self.expected, "found": self.found}
+
+
+MAX_LISTED = 4096  # no list that anybody sends in a handshake is a tenth as long
 
 
 class Reader:
@@ -54,13 +59,24 @@ class Reader:
         start = self._offset + self.position
         return Reader(self.take(length), self.what, start)
 
+    def entries(self) -> Iterator[int]:
+        """Count the entries of a list while something is left of it; raises Malformed for more than MAX_LISTED."""
+        count = 0
+        while self.left:
+            if count == MAX_LISTED:
+                raise Malformed(
+                    self.what, self._offset + self.position, f"at most {MAX_LISTED} entries", "more"
+                )
+            count += 1
+            yield count
+
     def numbers(self, octets: int) -> tuple[int, ...]:
         """All that is left, as numbers of `octets` bytes each."""
         if self.left % octets:
             raise Malformed(
                 self.what, self._offset + self.position, f"a multiple of {octets} bytes", f"{self.left}"
             )
-        return tuple(self.number(octets) for _ in range(self.left // octets))
+        return tuple(self.number(octets) for _ in self.entries())
 
     def end(self) -> None:
         """Nothing may be left; raises Malformed."""

@@ -1,8 +1,12 @@
-"""No message, however it is made, keeps us for more than 50 ms: bounds on fields, certificates and opened bytes."""
+"""No message, however it is made, keeps us for long: bounds on fields, lists, certificates and opened bytes.
+
+What is asserted is the number of calls, which no busy machine changes. 200,000 took 17 to 42 ms where it was measured; the
+promise is 50.
+"""
 
 from __future__ import annotations
 
-import time
+import sys
 import zlib
 from collections.abc import Callable
 
@@ -13,15 +17,15 @@ from tests.wire.test_messages import assert_tiles, extension, message, vector
 from twoway.wire.compression import MAX_DECOMPRESSED
 from twoway.wire.conversation import Conversation
 from twoway.wire.events import Sender
-from twoway.wire.handshake import MAX_CERTIFICATES, read_certificates
+from twoway.wire.handshake import MAX_CERTIFICATES, read_certificates, read_client_hello
 from twoway.wire.messages import decode_message
 from twoway.wire.messages.decoder import MAX_FIELDS
 from twoway.wire.packets import ACK, SYN, Segment
 from twoway.wire.peek import server_name_of
-from twoway.wire.reader import Malformed
+from twoway.wire.reader import MAX_LISTED, Malformed
 from twoway.wire.tcp import Streams
 
-SECONDS = 0.05
+CALLS = 200_000
 
 
 def hello(extensions: bytes, suites: bytes = b"\x13\x01") -> bytes:
@@ -66,14 +70,21 @@ HOSTILE = {
 }
 
 
-def cost(act: Callable[[], object]) -> float:
-    """Seconds of the processor, the least of three: others may be at work on this machine."""
-    took = []
-    for _ in range(3):
-        began = time.process_time()
+def cost(act: Callable[[], object]) -> int:
+    """How many calls are made, of functions in Python and in C: the same on every machine, however busy."""
+    made = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal made
+        made += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
         act()
-        took.append(time.process_time() - began)
-    return min(took)
+    finally:
+        sys.setprofile(before)
+    return made
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -82,7 +93,7 @@ def test_a_hostile_message_is_decoded_in_time(name: str):
     _, tree, _ = decode_message(data, version="TLSv1.3", sender="server")
     assert_tiles(tree, len(data))
     assert sum(1 for _ in tree.walk()) <= 2 * MAX_FIELDS
-    assert cost(lambda: decode_message(data, version="TLSv1.3", sender="server")) < SECONDS
+    assert cost(lambda: decode_message(data, version="TLSv1.3", sender="server")) < CALLS
 
 
 def test_what_is_read_no_further_is_said():
@@ -90,6 +101,12 @@ def test_what_is_read_no_further_is_said():
     assert fault is not None
     assert fault.endswith(f"more than {MAX_FIELDS} fields, the rest is not read")
     assert tree.find("undecoded") is not None
+
+
+def test_a_list_without_end_is_refused():
+    suites = message(1, b"\3\3" + bytes(33) + vector(2, b"\x13\x01" * (MAX_LISTED + 1)) + b"\1\0")
+    with pytest.raises(Malformed, match=f"at most {MAX_LISTED} entries"):
+        read_client_hello(suites[4:])
 
 
 def test_a_chain_without_end_is_refused():
@@ -108,7 +125,7 @@ def test_a_connection_learns_from_a_hostile_message_in_time(name: str):
         for record in records:
             conversation.feed(sender, record, 0)
 
-    assert cost(talk) < 2 * SECONDS  # the message is decoded, and once more read for what it settles
+    assert cost(talk) < CALLS  # the message is decoded, and once more read for what it settles
 
 
 @pytest.mark.parametrize(
@@ -123,7 +140,7 @@ def test_a_connection_learns_from_a_hostile_message_in_time(name: str):
 )
 def test_sixteen_kibibytes_of_the_smallest_records_are_read_in_time(record: bytes):
     data = record * (16_384 // len(record))
-    assert cost(lambda: Conversation().feed("client", data, 0)) < SECONDS
+    assert cost(lambda: Conversation().feed("client", data, 0)) < CALLS
 
 
 def test_a_message_that_comes_byte_by_byte_costs_no_square():
@@ -134,12 +151,12 @@ def test_a_message_that_comes_byte_by_byte_costs_no_square():
         for at in range(count):
             conversation.feed("client", data[at : at + 1], 0)
 
-    assert cost(lambda: talk(16_000)) < 12 * cost(lambda: talk(4_000)) + SECONDS
+    assert cost(lambda: talk(16_000)) < 4.1 * cost(lambda: talk(4_000))
 
 
 def test_a_server_name_is_looked_for_in_time():
     data = b"\x16\x03\x01\x00\x01\x01" + b"\x16\x03\x01\x00\x01\x00" * 10_900
-    assert cost(lambda: server_name_of(data)) < SECONDS
+    assert cost(lambda: server_name_of(data)) < CALLS
 
 
 def test_segments_in_the_worst_order_are_put_together_in_time():
@@ -153,4 +170,4 @@ def test_segments_in_the_worst_order_are_put_together_in_time():
             list(streams.feed_segment(one))
         streams.end()
 
-    assert cost(capture) < 4 * SECONDS  # 4,001 packets: 50 µs each at the very most
+    assert cost(capture) < 30 * len(segments)
