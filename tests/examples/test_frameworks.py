@@ -29,16 +29,19 @@ def command_of(example: str) -> list[str]:
     assert found, f"{example} does not say how it is run"
     words = shlex.split(found[1])
     words[0] = str(Path(sys.executable).with_name(words[0]))
-    return words
+    words[1] = str(EXAMPLES / words[1]) if words[1].endswith(".py") else words[1]
+    if "--bind" in words:
+        return [*words[:-1], "127.0.0.1:0"]
+    return [*words, "--port", "0"]
 
 
 @contextlib.contextmanager
 def running(example: str, place: Path) -> Iterator[int]:
     log = place / "log"
-    command = [*command_of(example), "--port", "0"]
+    environment = {"PYTHONPATH": str(EXAMPLES), "TWOWAY_IDENTITY": "api"}
     with log.open("w") as stream:
         process = subprocess.Popen(
-            command, cwd=place, stdout=stream, stderr=stream, env={"PYTHONPATH": str(EXAMPLES)}
+            command_of(example), cwd=place, stdout=stream, stderr=stream, env=environment
         )
     try:
         end = time.monotonic() + 30

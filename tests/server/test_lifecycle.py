@@ -161,7 +161,7 @@ def test_a_pair_that_is_replaced_one_file_after_the_other_is_waited_for(
     with background(tell, identity=tmp_path, journal=ledger) as server:
         (tmp_path / "key.pem").write_bytes(renewed.key_pem())
         asked(server)
-        until(lambda: not server._reload_asked.is_set())
+        until(lambda: not server._upkeep.asked.is_set())
         assert fetch(server.port, context_of(pki))[0] == 200
         (tmp_path / "cert.pem").write_bytes(renewed.certificate_pem())
         until(lambda: server.live.current.number == 2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twoway.errors import TwowayError
 from twoway.gateway.desk import Reply
 from twoway.gateway.reloading import RETRY_SECONDS
-from twoway.server.running import SETTLE_SECONDS, WATCH_SECONDS
+from twoway.server.upkeep import SETTLE_SECONDS, WATCH_SECONDS
 from twoway.tls.reload import FileWatch
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from twoway.errors import TwowayError
 from twoway.gateway.frontend import Frontend
 from twoway.gateway.loop import Loop
 from twoway.server.journal import Journal
-from twoway.server.running import SETTLE_SECONDS, WATCH_SECONDS
+from twoway.server.upkeep import SETTLE_SECONDS, WATCH_SECONDS
 from twoway.tls.reload import FileWatch
 
 RETRY_SECONDS = 0.1

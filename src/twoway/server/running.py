@@ -11,19 +11,16 @@ from typing import Any
 
 import uvicorn
 
-from twoway.errors import ConfigError, TwowayError
+from twoway.errors import ConfigError
 from twoway.server.journal import Journal, with_access_log
 from twoway.server.options import ServeOptions
 from twoway.server.pace import Pace
 from twoway.server.protocols import PeerHttpProtocol, PeerWebSocketProtocol
+from twoway.server.upkeep import Upkeep
 from twoway.tls import Listener, LiveServer, Refusal, Session
 from twoway.tls.aio import TlsConnection
 from twoway.tls.recorder import Recorder
-from twoway.tls.reload import FileWatch
 
-WATCH_SECONDS = 1.0
-SETTLE_SECONDS = 2.0  # how long files that are being replaced may contradict each other
-_RETRY_SECONDS = 0.1
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -101,8 +98,7 @@ class Server(uvicorn.Server):
         self._ready = ready
         self.servers: list[Any] = []
         self._watching: asyncio.Task[None] | None = None
-        self._reload_asked = asyncio.Event()
-        self._watch = FileWatch(options.watched())
+        self._upkeep = Upkeep(live, options, journal)
         self._pace = Pace(options.request_seconds, options.stall_seconds)
         config = uvicorn.Config(
             with_access_log(application, journal) if journal.access else application,
@@ -139,7 +135,7 @@ class Server(uvicorn.Server):
             connection=recorder.connection if recorder is not None else TlsConnection,
         )
         self.servers = [await loop.create_server(self.listener, sock=self.sock, backlog=self.options.backlog)]
-        self._watching = loop.create_task(self._watch_files())
+        self._watching = loop.create_task(self._upkeep.run(self.listener, self.drop_slow))
         self.started = True
         if self._ready is not None:
             self._ready()
@@ -193,7 +189,7 @@ class Server(uvicorn.Server):
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
-            self._reload_asked.set()
+            self._upkeep.asked.set()
         elif self.should_exit:
             self.force_exit = True
         else:
@@ -209,50 +205,4 @@ class Server(uvicorn.Server):
 
     def request_reload(self) -> None:
         """Load everything anew now, without waiting for a file to change. For the loop's own thread."""
-        self._reload_asked.set()
-
-    async def _watch_files(self) -> None:
-        loop = asyncio.get_running_loop()
-        judged = loop.time()
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._reload_asked.wait(), WATCH_SECONDS)
-            self.drop_slow(loop.time())
-            if loop.time() - judged > self.options.rejudge_seconds and self.listener is not None:
-                judged = loop.time()
-                self.listener.reauthorize()
-            asked = self._reload_asked.is_set()
-            self._reload_asked.clear()
-            if await asyncio.to_thread(self._watch.changed) or asked:
-                await self.reload()
-
-    async def reload(self) -> bool:
-        """Build, try and swap in a new generation, then judge the open connections by it; False if that failed.
-
-        Key and certificate are replaced one after the other: what contradicts itself is tried again for two
-        seconds before it is called wrong. The old generation serves meanwhile, and afterwards if need be.
-        """
-        assert self.listener is not None
-        loop = asyncio.get_running_loop()
-        end = loop.time() + SETTLE_SECONDS
-        while True:
-            try:
-                generation = await asyncio.to_thread(self.live.reload, self.options.settings)
-                break
-            except TwowayError as error:
-                if loop.time() < end:
-                    await asyncio.sleep(_RETRY_SECONDS)
-                    continue
-                self.journal.fault("reload-failed", "the old configuration keeps serving", error)
-                return False
-            except Exception as error:  # noqa: BLE001 - whatever it is, what serves keeps serving
-                self.journal.fault("reload-failed", "the old configuration keeps serving", error)
-                return False
-        cut = self.listener.reauthorize()
-        self.journal.event(
-            "reloaded",
-            f"generation {generation.number} serves; {cut} connections were cut",
-            generation=generation.number,
-            cut=cut,
-        )
-        return True
+        self._upkeep.asked.set()
