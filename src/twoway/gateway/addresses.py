@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from twoway.errors import ConfigError, UsageError
 
+Place = tuple[int, tuple[str, int] | str]
+
 
 class CannotResolve(ConfigError):
     """A host name that has no address."""
@@ -68,12 +70,28 @@ class Address:
         except ValueError:
             return False
 
-    def resolve(self) -> tuple[int, tuple[str, int] | str]:
-        """The socket family and what `bind` and `connect` take; raises CannotResolve. May ask the DNS."""
-        if self.path:
-            return socket.AF_UNIX, self.path
+    @property
+    def is_name(self) -> bool:
+        """Whether the DNS says where it leads, which may change."""
         try:
-            family, _, _, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return not self.path
+        return False
+
+    def resolve(self) -> Place:
+        """The first of `resolve_all`."""
+        return self.resolve_all()[0]
+
+    def resolve_all(self) -> tuple[Place, ...]:
+        """Each socket family with what `bind` and `connect` take, in the resolver's order; raises CannotResolve.
+
+        May ask the DNS, and wait for it.
+        """
+        if self.path:
+            return ((socket.AF_UNIX, self.path),)
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise CannotResolve(self.host, getattr(error, "strerror", None) or str(error)) from None
-        return family, address  # type: ignore[return-value]
+        return tuple((family, place) for family, _, _, _, place in found)  # type: ignore[misc]

@@ -70,7 +70,7 @@ class Attempt:
     While it is `done`, `sock` and `session` are its caller's, and `target.open` counts it until `leave`.
     """
 
-    __slots__ = ("_asking", "_dialogue", "_done", "_failed", "_left", "_loop", "_rest", "_timer", "_way", "mask", "session", "sock", "target")  # fmt: skip
+    __slots__ = ("_asking", "_dialogue", "_done", "_elsewhere", "_failed", "_left", "_loop", "_rest", "_timer", "_way", "mask", "session", "sock", "target")  # fmt: skip
 
     def __init__(
         self,
@@ -90,13 +90,18 @@ class Attempt:
         self._timer: Timer | None = None
         self._asking = False
         self._left: socket.socket | None = None
+        self._elsewhere = len(target.places) - 1  # places of its name that are still to be tried
 
     def begin(self) -> None:
         target = self.target
         try:
             self.sock, connected = target.connect()
         except OSError as error:
-            self._failed(self, self._unreachable(error))
+            if self._turns(error):
+                self.begin()
+            else:
+                self._end_timer()
+                self._failed(self, self._unreachable(error))
             return
         target.open += 1
         if connected:
@@ -104,10 +109,17 @@ class Attempt:
         else:
             self._wait(self._on_connected, WRITE)
 
+    def _turns(self, error: OSError) -> bool:
+        """Whether the target's name has another place that is to be tried now."""
+        if not self._elsewhere or is_ours(error):
+            return False
+        self._elsewhere -= 1
+        self.target.turn()
+        return True
+
     def leave(self) -> None:
         """Close what was opened, finished or not; nothing is called back. Once is enough, twice does no harm."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._end_timer()
         if self.sock is not None:
             self.target.open -= 1
             if self._asking:  # a thread is at it: its descriptor must not become another connection's
@@ -116,6 +128,10 @@ class Attempt:
             else:
                 self._loop.close(self.sock)
             self.sock = self.session = None
+
+    def _end_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _guard(self) -> None:
         if self._timer is None:
@@ -152,17 +168,22 @@ class Attempt:
                 objection.step = Step.CLIENT_CHECKS
                 self._fail(objection)
                 return
-        if self._timer is not None:
-            self._timer.cancel()
+        self._end_timer()
         self._done(self)
 
     def _on_connected(self, _: int) -> None:
         assert self.sock is not None
         code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self._fail(self._unreachable(OSError(code, os.strerror(code).lower())))
-        else:
+        error = OSError(code, os.strerror(code).lower())
+        if not code:
             self._connected()
+        elif self._turns(error):
+            self.target.open -= 1
+            self._loop.close(self.sock)
+            self.sock, self.mask = None, 0
+            self.begin()
+        else:
+            self._fail(self._unreachable(error))
 
     def _unreachable(self, error: OSError) -> OSError:
         via = self._way.via()

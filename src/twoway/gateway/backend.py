@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 
 from twoway.errors import NetworkError
-from twoway.gateway.addresses import Address
+from twoway.gateway.addresses import Address, CannotResolve, Place
 from twoway.gateway.attempt import Attempt, Way, is_ours, said
 from twoway.gateway.loop import Loop, Timer
 from twoway.tls import Ticket
@@ -40,11 +40,14 @@ class NoTarget(NetworkError):
 
 
 class Target:
-    """One address, with what is known about it. With a proxy in between, the proxy is what is connected to."""
+    """One address, with what is known about it. With a proxy in between, the proxy is what is connected to.
+
+    Its name may lead to several `places`: the first is called until it fails, then the next.
+    """
 
     def __init__(self, address: Address, through: Address | None = None) -> None:
-        self.address = address
-        self.family, self.place = (through or address).resolve()
+        self.address, self.called = address, through or address
+        self.places = self.called.resolve_all()
         self.open = 0
         self.failures = 0
         self.pause = HEALTH_SECONDS
@@ -57,13 +60,26 @@ class Target:
     def is_up(self) -> bool:
         return not self.failures
 
+    def look_up(self) -> tuple[Place, ...]:
+        """Where the name leads now, for a thread that may wait; when nobody answers, what is known."""
+        try:
+            found = self.called.resolve_all()
+        except CannotResolve:
+            return self.places
+        return self.places if set(found) == set(self.places) else found
+
+    def turn(self) -> None:
+        """Call the next place of the name from now on."""
+        self.places = (*self.places[1:], self.places[0])
+
     def connect(self) -> tuple[socket.socket, bool]:
         """A non-blocking socket, and whether it is connected already; raises OSError."""
-        sock = socket.socket(self.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        family, place = self.places[0]
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            if self.family != socket.AF_UNIX:
+            if family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            code = sock.connect_ex(self.place)
+            code = sock.connect_ex(place)
             if code not in (0, errno.EINPROGRESS):
                 raise OSError(code, os.strerror(code).lower())
             if code == 0:
@@ -115,6 +131,7 @@ class Backend:
         """A target took no connection: it rests, and is asked again by a check of its own."""
         target.failures += 1
         target.reason = said(error)
+        target.turn()
         if target.failures == 1:
             flaps = self._loop.now - target.up_since < _STEADY_SECONDS
             target.pause = min(target.pause * 2, _LONGEST_REST) if flaps else HEALTH_SECONDS
@@ -126,6 +143,12 @@ class Backend:
             target.failures, target.reason = 0, ""
             target.up_since = self._loop.now
             self._told("target-up", f"{target.address} takes connections again")
+
+    def moved(self, target: Target, places: tuple[Place, ...]) -> None:
+        """The name of a target leads elsewhere: what comes next goes there, what is open stays."""
+        target.places = places
+        told = ", ".join(str(place[0]) for _, place in places)
+        self._told("target-moved", f"{target.called.host} leads to {told} now")
 
     @property
     def is_ready(self) -> bool:

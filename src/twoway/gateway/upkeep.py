@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twoway.errors import TwowayError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _LONGEST_SLEEP = 5.0
 _TELL_EVERY = 3600.0
+LOOK_UP_SECONDS = 30.0  # the names of targets; of one that is down in every turn
 _SHORT = 0.2  # of a list's life; what is left of it when we begin to say so (fetching begins at 0.25)
 
 
@@ -25,6 +27,7 @@ class Upkeep:
         self._frontends, self._journal, self._fetches = frontends, journal, fetches
         self._leaving = threading.Event()
         self._told: dict[tuple[str, str], float] = {}
+        self._look_up_at = 0.0
         self._thread = threading.Thread(target=self._run, name="twoway-upkeep", daemon=True)
 
     def start(self) -> None:
@@ -35,7 +38,8 @@ class Upkeep:
         self._leaving.set()
 
     def hurry(self) -> None:
-        """Fetch all lists again as soon as may be; for every thread."""
+        """Fetch all lists, and look all names up, again as soon as may be; for every thread."""
+        self._look_up_at = 0.0
         for frontend in self._frontends:
             for checks in frontend.material.checks:
                 for source in checks.sources:
@@ -57,8 +61,21 @@ class Upkeep:
                     self._fetch(frontend, checks, now)
                     self._warn(frontend, checks, now)
                 self._staple(frontend, checks, now)
+        every = now >= self._look_up_at
+        if every:
+            self._look_up_at = now + LOOK_UP_SECONDS
         for frontend in self._frontends:
+            self._look_up(frontend, every=every)
             self._ask_again(frontend, time.monotonic() + _LONGEST_SLEEP)
+
+    def _look_up(self, frontend: Frontend, *, every: bool) -> None:
+        """A target's name may lead elsewhere by now."""
+        backend = frontend.backend
+        for target in backend.targets:
+            if target.called.is_name and (every or not target.is_up):
+                before, found = target.places, target.look_up()
+                if found is not before:
+                    frontend.loop.soon(partial(backend.moved, target, found))
 
     def _fetch(self, frontend: Frontend, checks: Checks, now: float) -> None:
         for source in checks.sources:
