@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import resource
+import secrets
 import socket
 import ssl
 import statistics
@@ -18,9 +20,11 @@ from pathlib import Path
 from bench._rivals import Rival, rivals, started, twoway
 from bench.serve import cpu_seconds, free_port, memory
 from twoway.authority import Authority
+from twoway.authority.crl import Entry, build, pem
 from twoway.tls import client_context
 
 ROUNDS, HANDSHAKES, IDLE, PINGS = 5, 400, 400, 2000
+RULES, ENTRIES = 1_000, 100_000
 BULK, SMALL = 256 << 20, 48 << 20
 _BLOCK = b"x" * 65536
 
@@ -185,6 +189,7 @@ def main() -> None:
         authority = Authority.create(place / "pki", name="Bench", passphrase=b"bench")
         authority.issue_server("localhost").save(place / "api")
         authority.issue_client("load").save(place / "load")
+        (place / "crl.pem").write_bytes(large_list(authority))
         authority.close()
         behind = stack.enter_context(backend(place))
         load = Load(client_context(place / "load"))
@@ -213,16 +218,31 @@ def _resumed(pid: int, load: Load) -> float:
     return spent(pid, work) / HANDSHAKES * 1e3
 
 
+def large_list(authority: Authority) -> bytes:
+    """Lists of the authority's CAs as PEM; the issuing one's has many serial numbers of nobody."""
+    now = datetime.datetime.now(datetime.UTC)
+    issuing = authority.cas.publishing(now)[0]
+    entries = [Entry(secrets.randbits(159), int(now.timestamp()), "superseded") for _ in range(ENTRIES)]
+    large = build(
+        authority.cas.signer(issuing, "sign a large list"),
+        number=1000,
+        this_update=now.replace(microsecond=0),
+        next_update=now.replace(microsecond=0) + datetime.timedelta(days=7),
+        entries=entries,
+    )
+    return b"".join(map(pem, (large, *authority.crls()[1:])))
+
+
 def _alone(place: Path, behind: int, load: Load) -> dict[str, float]:
-    """What only concerns ourselves: a large policy, many idle connections, latency."""
-    rules = "".join(f'[[allow]]\nuri = "spiffe://bench.example/service/{n}"\n' for n in range(1000))
+    """What only concerns ourselves: a large policy and list, many idle connections, latency."""
+    rules = "".join(f'[[allow]]\nuri = "spiffe://bench.example/service/{n}"\n' for n in range(RULES))
     (place / "policy.toml").write_text(rules + '[[allow]]\ncn = "load"\n')
     found: dict[str, float] = {}
     plain, heavy = [], []
-    for _ in range(3):
+    for _ in range(ROUNDS):
         with running(twoway(place, behind), place, load) as pid:
             plain.append(measure(pid, load, everything=False)["handshake_ms"])
-        rival = twoway(place, behind, "--policy", str(place / "policy.toml"))
+        rival = twoway(place, behind, "--policy", str(place / "policy.toml"), "--crl", str(place / "crl.pem"))
         with running(rival, place, load) as pid:
             heavy.append(measure(pid, load, everything=False)["handshake_ms"])
     found["policy_ratio"] = statistics.median(heavy) / statistics.median(plain)
@@ -265,7 +285,7 @@ def report(
     middle = statistics.median(resumed)
     print(f"resumed handshake {middle:.3f} ms, {middle / full:.2f}x the full one")
     print(
-        f"with a policy of 1,001 rules {extra['policy_ratio']:.3f}x; with 5,000 idle {extra['with_5000_idle_ratio']:.3f}x"
+        f"with a policy of {RULES + 1:,} rules and a list of {ENTRIES:,} {extra['policy_ratio']:.3f}x; with 5,000 idle {extra['with_5000_idle_ratio']:.3f}x"
     )
     print(
         f"request over an open connection: p50 {extra['ping_p50_ms']:.3f} ms, p99 {extra['ping_p99_ms']:.3f} ms"
