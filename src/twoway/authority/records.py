@@ -78,6 +78,8 @@ def search(
     """
     query = _QUERY.order_by(_CERTIFICATES.id).limit(limit)
     moment = int(now.timestamp())
+    if match is not None and _UNSTORABLE.search(match):
+        return ()
     if match is not None:
         query = query.where(_matching(match, connection.dialect.name, literally))
     if state is not None:
@@ -167,6 +169,8 @@ def _z(moment: datetime.datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
+# NUL, which PostgreSQL has no room for, and halves of surrogate pairs, which no UTF-8 has: no stored name has either.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _CERTIFICATES = schema.certificates.c
 _QUERY: Select[Any] = select(
     schema.certificates, schema.revocations.c.revoked_at, schema.revocations.c.reason

@@ -97,5 +97,6 @@ def as_response(problem: Problem) -> Response:
         headers["www-authenticate"] = 'Bearer realm="twoway"'
     if problem.retry_after is not None:
         headers["retry-after"] = str(problem.retry_after)
-    body = json.dumps(problem.as_dict(), ensure_ascii=False).encode()
+    # What a caller sent may come back in it: half a surrogate pair is text to JSON, and none to UTF-8.
+    body = json.dumps(problem.as_dict(), ensure_ascii=False).encode(errors="replace")
     return Response(body, problem.status, headers, MEDIA_TYPE)
