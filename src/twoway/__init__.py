@@ -19,7 +19,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from twoway.authority import Authority as Authority
     from twoway.client import AsyncClient as AsyncClient
+    from twoway.client import AsyncTransport as AsyncTransport
     from twoway.client import Client as Client
+    from twoway.client import Transport as Transport
     from twoway.credential import Credential as Credential
     from twoway.errors import ConfigError as ConfigError
     from twoway.errors import NetworkError as NetworkError
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "Authority": "twoway.authority",
     "AsyncClient": "twoway.client",
+    "AsyncTransport": "twoway.client",
     "Client": "twoway.client",
+    "Transport": "twoway.client",
     "Credential": "twoway.credential",
     "ConfigError": "twoway.errors",
     "NetworkError": "twoway.errors",

@@ -26,14 +26,30 @@ if TYPE_CHECKING:
 
 
 class Transport(httpx2.HTTPTransport):
-    """httpx2's transport whose every TLS connection to a server is made by our engine."""
+    """httpx2's transport whose every TLS connection to a server is made by our engine.
 
-    def __init__(self, source: IdentitySource, **arguments: Any) -> None:
+    `identity` and `trust` are those of Client, or `identity` is an IdentitySource; all other arguments are
+    httpx2's, without `verify` and `cert`. http:// addresses raise PlainHttpRefused. What only Client does:
+    redirects are not judged, messages not signed.
+    """
+
+    def __init__(
+        self,
+        identity: IdentitySource | Credential | str | Path | None = None,
+        *,
+        trust: Trust | str | Path | None = None,
+        dangerously_allow_plain_http: bool = False,
+        **arguments: Any,
+    ) -> None:
+        _refuse_switches(arguments)
         ours = _unused_context()
         super().__init__(verify=ours, **arguments)
-        self._pool._network_backend = Backend(source, ours)
+        self._plain_http = dangerously_allow_plain_http
+        self._pool._network_backend = Backend(_source(identity, trust), ours)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        if not self._plain_http:
+            _refuse_plain_http(request.url)
         with typed(request):
             response = super().handle_request(request)
         response.stream = _Body(response.stream, request)
@@ -43,16 +59,49 @@ class Transport(httpx2.HTTPTransport):
 class AsyncTransport(httpx2.AsyncHTTPTransport):
     """The same for asyncio and trio."""
 
-    def __init__(self, source: IdentitySource, **arguments: Any) -> None:
+    def __init__(
+        self,
+        identity: IdentitySource | Credential | str | Path | None = None,
+        *,
+        trust: Trust | str | Path | None = None,
+        dangerously_allow_plain_http: bool = False,
+        **arguments: Any,
+    ) -> None:
+        _refuse_switches(arguments)
         ours = _unused_context()
         super().__init__(verify=ours, **arguments)
-        self._pool._network_backend = AsyncBackend(source, ours)
+        self._plain_http = dangerously_allow_plain_http
+        self._pool._network_backend = AsyncBackend(_source(identity, trust), ours)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if not self._plain_http:
+            _refuse_plain_http(request.url)
         with typed(request):
             response = await super().handle_async_request(request)
         response.stream = _AsyncBody(response.stream, request)
         return response
+
+
+def _source(
+    identity: IdentitySource | Credential | str | Path | None, trust: Trust | str | Path | None
+) -> IdentitySource:
+    return identity if isinstance(identity, IdentitySource) else IdentitySource(identity, trust)
+
+
+def _refuse_switches(arguments: dict[str, Any]) -> None:
+    for name in ("verify", "cert"):
+        if name in arguments:
+            raise UsageError(
+                f"a twoway client has no {name}=: it always checks, and always shows its identity",
+                "pass identity= (who you are) and trust= (the bundle of authorities you believe)",
+            )
+    if arguments.get("http2"):
+        raise UsageError("a twoway client speaks HTTP/1.1", "leave http2 out")
+
+
+def _refuse_plain_http(url: httpx2.URL) -> None:
+    if url.scheme in ("http", "ws"):
+        raise as_call_error(PlainHttpRefused(str(url.copy_with(userinfo=None))))
 
 
 class _Body(httpx2.SyncByteStream):
@@ -112,14 +161,7 @@ class _Calls:
         dangerously_allow_plain_http: bool = False,
         **arguments: Any,
     ) -> None:
-        for name in ("verify", "cert"):
-            if name in arguments:
-                raise UsageError(
-                    f"a twoway client has no {name}=: it always checks, and always shows its identity",
-                    "pass identity= (who you are) and trust= (the bundle of authorities you believe)",
-                )
-        if arguments.get("http2"):
-            raise UsageError("a twoway client speaks HTTP/1.1", "leave http2 out")
+        _refuse_switches(arguments)
         self._plain_http = dangerously_allow_plain_http
         self._redirects = frozenset(redirect_identity_to)
         self._source = IdentitySource(
@@ -137,17 +179,20 @@ class _Calls:
         super().__init__(**arguments)
 
     def _init_transport(self, transport: Any = None, **arguments: Any) -> Any:
-        return (
-            transport if transport is not None else self._transport_class(self._source, **_without(arguments))
-        )
+        return transport if transport is not None else self._our_transport(arguments)
 
     def _init_proxy_transport(self, proxy: Any, **arguments: Any) -> Any:
-        return self._transport_class(self._source, proxy=proxy, **_without(arguments))
+        return self._our_transport({**arguments, "proxy": proxy})
+
+    def _our_transport(self, arguments: dict[str, Any]) -> Any:
+        given = {name: value for name, value in arguments.items() if name not in ("verify", "cert")}
+        # Each request has been through `_check`.
+        return self._transport_class(self._source, dangerously_allow_plain_http=True, **given)
 
     def _check(self, request: httpx2.Request) -> None:
         """Nothing goes out in clear, and no redirect is followed to where the identity was not to be shown."""
-        if request.url.scheme in ("http", "ws") and not self._plain_http:
-            raise as_call_error(PlainHttpRefused(str(request.url.copy_with(userinfo=None))))
+        if not self._plain_http:
+            _refuse_plain_http(request.url)
         origin = request.extensions.get(_REDIRECTED_BY)
         if (
             origin is not None
@@ -172,10 +217,6 @@ def _origin(url: httpx2.URL) -> str:
 def _remember_peer(response: httpx2.Response) -> httpx2.Response:
     response.extensions["twoway.peer"] = peer(response)
     return response
-
-
-def _without(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if name not in ("verify", "cert")}
 
 
 class Client(_Calls, httpx2.Client):  # type: ignore[misc]  # the two hooks take what httpx2 passes

@@ -94,6 +94,10 @@ class Conversation:
             return self.session.peer
         if info == "ssl_object":
             return None  # we offer HTTP/1.1 only, and have no ssl.SSLObject
+        if info == "is_readable" and self.source.context() is not self.context:
+            # httpcore2 asks this of an idle connection, and takes a yes for a server that has hung up: it closes
+            # the connection and makes a new one. One that showed the identity of before is retired that way.
+            return True
         return inner.get_extra_info(info)
 
 

@@ -13,7 +13,7 @@ from twoway.credential import Credential
 from twoway.credential.keys import Passphrase
 from twoway.errors import TwowayError, UsageError
 from twoway.tls import ClientContext, ClientSettings, LiveClient, Ticket
-from twoway.tls.reload import FileWatch
+from twoway.tls.reload import FileWatch, files_of
 from twoway.trust import Policy, Trust
 from twoway.trust.bundle import load_crls
 from twoway.trust.revocation import CrlRule
@@ -22,7 +22,6 @@ log = logging.getLogger("twoway.client")
 
 CHECK_SECONDS = 1.0
 MAX_TICKETS = 256
-_IDENTITY_FILES = ("cert.pem", "key.pem", "ca.pem", "crl.pem")
 
 
 class IdentitySource:
@@ -50,7 +49,7 @@ class IdentitySource:
         self._passphrase, self._resume, self._clock = passphrase, resume, clock
         self._lock = Lock()
         self._tickets: OrderedDict[tuple[str, object], Ticket] = OrderedDict()
-        self._watch = FileWatch(self._files())
+        self._watch = FileWatch(files_of(identity, trust, *self._crls))
         self._live = LiveClient(self._settings())
         self._next_check = clock() + CHECK_SECONDS
 
@@ -69,8 +68,7 @@ class IdentitySource:
         try:
             self._live.reload(self._settings)
         except TwowayError as error:
-            # Half of a pair may have been replaced: look again at the next connection.
-            self._watch = _Pending(self._files())
+            self._watch.look_again()
             log.error(
                 "the identity was not reloaded, the old one stays in use: %s; remedy: %s", error, error.remedy
             )
@@ -97,14 +95,6 @@ class IdentitySource:
         assert beside is not None
         return Trust(beside.anchors, load_crls(self._crls) or beside.crls, self._crl_rule)
 
-    def _files(self) -> tuple[Path, ...]:
-        files: list[Path] = []
-        for source in (self._identity, self._trust, *self._crls):
-            if isinstance(source, (str, Path)):
-                path = Path(source)
-                files += [path / name for name in _IDENTITY_FILES] if path.is_dir() else [path]
-        return tuple(files)
-
     # -- tickets -------------------------------------------------------------------------------------
 
     def take_ticket(self, target: str, context: ClientContext) -> Ticket | None:
@@ -119,16 +109,3 @@ class IdentitySource:
             self._tickets[target, context.token] = ticket
             while len(self._tickets) > MAX_TICKETS:
                 self._tickets.popitem(last=False)
-
-
-class _Pending(FileWatch):
-    """A watch that reports a change at its next question, whatever the files hold."""
-
-    def __init__(self, paths: tuple[Path, ...]) -> None:
-        super().__init__(paths)
-        self._told = False
-
-    def changed(self) -> bool:
-        found = super().changed()
-        first, self._told = not self._told, True
-        return found or first

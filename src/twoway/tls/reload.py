@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+IDENTITY_FILES = ("cert.pem", "key.pem", "ca.pem", "crl.pem")
 _Signature = tuple[int, int, int, int] | None
 _MAX_HASHED = 64 * 1024 * 1024
 
@@ -21,10 +22,15 @@ class FileWatch:
         self.paths = tuple(dict.fromkeys(Path(path) for path in paths))
         self._signatures = {path: _signature(path) for path in self.paths}
         self._digests = {path: _digest(path) for path in self.paths}
+        self._again = False
+
+    def look_again(self) -> None:
+        """Report a change at the next question, whatever the files hold: half of a pair may have been replaced."""
+        self._again = True
 
     def changed(self) -> bool:
         """Whether any file holds other bytes than at the last call; remembers what it sees now."""
-        found = False
+        found, self._again = self._again, False
         for path in self.paths:
             signature = _signature(path)
             if signature == self._signatures[path]:
@@ -36,6 +42,16 @@ class FileWatch:
                 self._digests[path] = digest
                 found = True
         return found
+
+
+def files_of(*sources: object) -> tuple[Path, ...]:
+    """The files behind what was given: of a directory those of an identity, of a path itself, of a value in memory none."""
+    files: list[Path] = []
+    for source in sources:
+        if isinstance(source, (str, Path)):
+            path = Path(source)
+            files += [path / name for name in IDENTITY_FILES] if path.is_dir() else [path]
+    return tuple(files)
 
 
 def _signature(path: Path) -> _Signature:

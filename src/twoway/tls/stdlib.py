@@ -1,23 +1,24 @@
 """`ssl.SSLContext` objects for other people's libraries, as strict as our own engine where `ssl` can be.
 
 What an ssl.SSLContext cannot do, and our engine can: apply a policy, warn instead of refuse about a
-missing revocation list, use ML-DSA keys (with the interpreter's OpenSSL 3.0), be replaced while it lives.
+missing revocation list, use ML-DSA keys (with the interpreter's OpenSSL 3.0).
 """
 
 from __future__ import annotations
 
-import os
 import ssl
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from twoway.credential import Credential
+from twoway.credential.keys import Passphrase
 from twoway.errors import ConfigError
+from twoway.tls.following import FollowingContext
+from twoway.tls.generation import RevocationVanished
+from twoway.tls.reload import files_of
 from twoway.tls.settings import TLS12_CIPHERS, VERSIONS, Clients, Version, trust_of
+from twoway.tls.unnamed import unnamed_file
 from twoway.trust import Trust
 
 
@@ -43,17 +44,28 @@ def client_context(
     *,
     trust: Trust | str | Path | None = None,
     minimum_version: Version = "TLSv1.2",
-) -> ssl.SSLContext:
+    passphrase: Passphrase = None,
+) -> FollowingContext:
     """A context for callers that presents `identity` and believes only `trust`; host names are checked.
 
-    `identity` is a Credential or an identity directory; `trust` defaults to the anchors beside it. The
-    system's roots are never loaded. Raises ConfigError. Not checked: any policy of ours.
+    `identity` is an identity directory, a PKCS#12 file or a Credential; `trust` defaults to the anchors beside it.
+    What was given as a path is read again when it changes, and new connections use what it holds then. The system's
+    roots are never loaded, and verification cannot be turned off. Keys go to OpenSSL without touching a disk. Raises
+    ConfigError. Not checked: any policy of ours.
     """
-    credential = _credential(identity)
-    context = _context(ssl.PROTOCOL_TLS_CLIENT, credential, _trust(trust, credential), minimum_version)
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.check_hostname = True
-    return context
+    lists = 0
+
+    def load() -> ssl.SSLContext:
+        nonlocal lists
+        credential = _credential(identity, passphrase)
+        believed = _trust(trust, credential)
+        if lists and not believed.crls:
+            raise RevocationVanished(lists)
+        context = _context(ssl.PROTOCOL_TLS_CLIENT, credential, believed, minimum_version)
+        lists = len(believed.crls)
+        return context
+
+    return FollowingContext(load, files_of(identity, trust))
 
 
 def server_context(
@@ -82,10 +94,12 @@ def server_context(
     return context
 
 
-def _credential(identity: Credential | str | Path | None) -> Credential | None:
+def _credential(
+    identity: Credential | str | Path | None, passphrase: Passphrase = None
+) -> Credential | None:
     if identity is None or isinstance(identity, Credential):
         return identity
-    return Credential.load(identity)
+    return Credential.load(identity, passphrase=passphrase)
 
 
 def _trust(trust: Trust | str | Path | None, credential: Credential | None) -> Trust:
@@ -109,14 +123,22 @@ def _context(
     if trust is not None:
         _load_trust(context, trust)
     if credential is not None:
-        with _as_file(credential.key_pem() + credential.certificate_pem()) as path:
-            try:
-                context.load_cert_chain(path)
-            except ssl.SSLError as error:
-                raise NotExpressible(
-                    f"the identity {credential.describe()}", f"{ssl.OPENSSL_VERSION} says {error.reason}"
-                ) from error
+        _load_credential(context, credential)
     return context
+
+
+def _load_credential(context: ssl.SSLContext, credential: Credential) -> None:
+    what = f"the identity {credential.describe()}"
+    try:
+        with (
+            unnamed_file(credential.certificate_pem()) as certificates,
+            unnamed_file(credential.key_pem()) as key,
+        ):
+            context.load_cert_chain(certificates, key)
+    except ssl.SSLError as error:
+        raise NotExpressible(what, f"{ssl.OPENSSL_VERSION} says {error.reason}") from error
+    except FileNotFoundError as error:
+        raise NotExpressible(what, f"without {error} its key would have to be written to a disk") from error
 
 
 def _load_trust(context: ssl.SSLContext, trust: Trust) -> None:
@@ -125,28 +147,8 @@ def _load_trust(context: ssl.SSLContext, trust: Trust) -> None:
         return
     if trust.crl_rule != "refuse":
         raise NotExpressible("the rule to warn about revocation lists", "OpenSSL refuses when one is missing")
-    with _as_file(b"".join(crl.public_bytes(Encoding.PEM) for crl in trust.crls)) as path:
+    with unnamed_file(b"".join(crl.public_bytes(Encoding.PEM) for crl in trust.crls)) as path:
         context.load_verify_locations(cafile=path)
     context.verify_flags |= (
         ssl.VERIFY_CRL_CHECK_CHAIN if trust.crl_scope == "chain" else ssl.VERIFY_CRL_CHECK_LEAF
     )
-
-
-@contextmanager
-def _as_file(data: bytes) -> Iterator[str]:
-    """A path under which `ssl` can read `data`: in memory on Linux, else a file only we can read, for a moment."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("twoway", os.MFD_CLOEXEC)
-        try:
-            with os.fdopen(os.dup(descriptor), "wb") as file:
-                file.write(data)
-            yield f"/proc/self/fd/{descriptor}"
-        finally:
-            os.close(descriptor)
-        return
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "identity.pem"
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        yield str(path)
