@@ -44,13 +44,14 @@ class Server:
 
     directory: Path
     process: subprocess.Popen[bytes]
+    port: int = PORT
 
     def url(self, database: str) -> str:
-        return f"postgresql+psycopg://twoway@/{database}?host={self.directory}&port={PORT}"
+        return f"postgresql+psycopg://twoway@/{database}?host={self.directory}&port={self.port}"
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         return psycopg.connect(
-            user="twoway", dbname=database, host=str(self.directory), port=PORT, autocommit=True
+            user="twoway", dbname=database, host=str(self.directory), port=self.port, autocommit=True
         )
 
     def fresh(self) -> str:
@@ -82,7 +83,7 @@ def server(**settings: str) -> Iterator[Server]:
             user=user, cwd=directory, stdout=subprocess.DEVNULL, stderr=log,
             start_new_session=True,
         )  # fmt: skip
-        found = Server(directory, process)
+        found = Server(directory, process, int(options["port"]))
         try:
             _await(found)
             yield found

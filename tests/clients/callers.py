@@ -17,8 +17,9 @@ from twoway.integrations.aiohttp_client import Connector
 from twoway.integrations.requests import Adapter
 from twoway.integrations.urllib3 import PoolManager
 
+from .loading import THREADS
+
 Call = Callable[[str], dict[str, Any]]
-THREADS = 4
 
 
 @contextlib.contextmanager

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.tls.conftest import Pki
 
-from .callers import CALLERS, THREADS
-
-SECONDS = 20.0
+from .callers import CALLERS
+from .loading import THREADS, Load
 
 
 @pytest.mark.parametrize("caller", CALLERS)
@@ -21,42 +19,22 @@ def test_a_renewal_under_load_fails_no_request_and_ends_on_the_new_certificate(
 ):
     """Connections of the old identity are retired: at the end none of them answers any more."""
     renewed = pki.issuing.leaf("orders")
-    seen: list[tuple[str, int]] = []  # whom the server saw, and on which connection
-    faults: list[BaseException] = []
-    until = time.monotonic() + SECONDS
-    done = threading.Event()
-
-    def load() -> None:
-        try:
-            while not done.is_set() and time.monotonic() < until:
-                answer = call(server)
-                seen.append((answer["peer"]["fingerprint"], answer["client"][1]))
-        except BaseException as error:
-            faults.append(error)
-
-    def wait_for(fingerprint: str, times: int) -> None:
-        while sum(1 for who, _ in list(seen) if who == fingerprint) < times and not faults:
-            assert time.monotonic() < until, f"{len(seen)} answers, and too few for {fingerprint}"
-            done.wait(0.01)
 
     with caller("orders") as call:
-        threads = [threading.Thread(target=load) for _ in range(THREADS)]
-        for thread in threads:
-            thread.start()
-        try:
-            wait_for(pki.client.fingerprint, 100)
+
+        def once() -> tuple[str, object]:
+            answer = call(server)
+            return answer["peer"]["fingerprint"], answer["client"][1]
+
+        with Load(once) as load:
+            load.wait_for(100, pki.client.fingerprint)
             renewed.save(workplace / "orders")
-            wait_for(renewed.fingerprint, 200)
-        finally:
-            done.set()
-            for thread in threads:
-                thread.join()
-    assert faults == []
-    last = [who for who, _ in seen[-100:]]
-    assert set(last) == {renewed.fingerprint}
-    old = {port for who, port in seen if who == pki.client.fingerprint}
-    assert not old & {port for who, port in seen if who == renewed.fingerprint}
-    assert len({port for _, port in seen}) <= 4 * THREADS  # pooled, before and after
+            load.wait_for(200, renewed.fingerprint)
+    assert load.faults == []
+    assert {who for who, _ in load.answers[-100:]} == {renewed.fingerprint}
+    old, new = load.connections(pki.client.fingerprint), load.connections(renewed.fingerprint)
+    assert not old & new
+    assert len(old | new) <= 4 * THREADS  # pooled, before and after
 
 
 @pytest.mark.parametrize("caller", CALLERS)

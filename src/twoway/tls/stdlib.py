@@ -94,9 +94,7 @@ def server_context(
     return context
 
 
-def _credential(
-    identity: Credential | str | Path | None, passphrase: Passphrase = None
-) -> Credential | None:
+def _credential(identity: Credential | str | Path | None, passphrase: Passphrase = None) -> Credential | None:
     if identity is None or isinstance(identity, Credential):
         return identity
     return Credential.load(identity, passphrase=passphrase)
