@@ -17,6 +17,7 @@ import uvloop
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.pki import Issuer
+from tests.server.conftest import until
 from tests.tls.conftest import Pki, pki
 from twoway.client import AsyncClient, Client
 from twoway.client.calls import Transport
@@ -105,6 +106,8 @@ def test_an_asynchronous_client_that_refuses_says_so_to_the_server(
 
     with asyncio.Runner(loop_factory=loop) as runner, pytest.raises(TwowayError):
         runner.run(call())
+    # ssl closes the socket, which ends the call, before it raises in the server's thread.
+    until(lambda: heard)
     assert heard == ["TLSV1_ALERT_UNKNOWN_CA"]
 
 
