@@ -12,6 +12,7 @@ import pytest
 import redis
 import redis.asyncio
 
+from tests.server.conftest import until
 from tests.tls.conftest import Pki
 from twoway.credential import Credential
 from twoway.errors import UsageError
@@ -49,19 +50,21 @@ def test_a_renewal_under_load_fails_no_command_and_replaces_every_connection(
 ):
     with redis.Redis.from_pool(pool("orders", host="localhost", port=port)) as client:
         clock = standing_still(client.connection_pool)
-        generation = ["old"]
+        following = client.connection_pool.connection_kwargs["following"]
+        before = following.current()
+        time_of = ["old"]
 
         def once() -> tuple[str, object]:
-            label = generation[0]
-            return label, client.client_id()
+            begun, connection = time_of[0], client.client_id()
+            return begun if begun == time_of[0] else "between", connection
 
         with Load(once) as load:
             load.wait_for(150, "old")
+            time_of[0] = "between"
             pki.issuing.leaf("orders").save(workplace / "orders")
             clock.now += 2
-            generation[0] = "between"
-            load.wait_for(50, "between")
-            generation[0] = "new"
+            until(lambda: following.current() is not before)  # whoever does not load it does not wait for it
+            time_of[0] = "new"
             load.wait_for(150, "new")
     assert load.faults == []
     assert not load.connections("old") & load.connections("new")
