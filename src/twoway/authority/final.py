@@ -35,7 +35,7 @@ def judge(certificate: x509.Certificate, profile: Profile, issuer: Ca, public_ur
     names = _alternative_names(extensions[x509.SubjectAlternativeName], certificate)
     subject = common_name(certificate.subject)
     for name_kind, value in names:
-        _judge_name(name_kind, value, profile, issuer.limits)
+        judge_name(name_kind, value, profile, issuer.limits)
     if subject is not None:
         _judge_common_name(subject, names, profile, issuer.limits)
     _judge_presence(names, profile)
@@ -78,7 +78,11 @@ def _alternative_names(
     return names
 
 
-def _judge_name(kind: str, value: str, profile: Profile, limits: Constraints) -> None:
+def judge_name(kind: str, value: str, profile: Profile, limits: Constraints) -> None:
+    """Raise NameRefused for an alternative name that the profile or the CA's name constraints do not have.
+
+    For those who want to know before there is anything to sign; `judge` asks again.
+    """
     if kind == "dns" and "*" in value and not profile.wildcards:
         raise NameRefused(kind, value, f"the profile {profile.name} has no wildcards")
     if profile.names is not None and not profile.names.allows(kind, value):

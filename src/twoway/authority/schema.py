@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = "0002"
+VERSION = "0003"
 
 metadata = MetaData()
 
@@ -92,6 +92,90 @@ redemptions = Table(
     Column("redeemed_at", BigInteger, nullable=False),
     Column("not_after", BigInteger, nullable=False),
     Index("redemptions_by_end", "not_after"),
+)
+
+# ACME (RFC 8555). Keys for external account binding: the secret is derived from the CA's key and the row's id.
+acme_external_keys = Table(
+    "acme_external_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("issuer", Text, nullable=False),  # the key identifier of the CA that it is derived from
+    Column("names", Text),  # JSON: patterns of what the account may ask for; null is no limit of its own
+    Column("made_at", BigInteger, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    Column("account", Text),  # the one that was bound to it
+)
+
+# Without foreign keys: rows of several callers are inserted table by table, and never removed alone.
+acme_accounts = Table(
+    "acme_accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("thumbprint", Text, nullable=False, unique=True),
+    Column("key", Text, nullable=False),  # the JWK as JSON
+    Column("status", Text, nullable=False),
+    Column("contact", Text, nullable=False),  # JSON
+    Column("external_key", Text),
+    Column("names", Text),  # as in acme_external_keys
+    Column("created_at", BigInteger, nullable=False),
+)
+
+acme_orders = Table(
+    "acme_orders",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("identifiers", Text, nullable=False),  # JSON
+    Column("profile", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("replaces", Text),  # the serial of the certificate that this one follows
+    Column("serial", Text),
+    Column("error", Text),  # JSON: why it is invalid
+    Index("acme_orders_by_account", "account", "created_at"),
+    Index("acme_orders_by_serial", "serial"),
+    Index("acme_orders_by_replaces", "replaces"),
+    Index("acme_orders_by_end", "expires"),
+)
+
+acme_authorizations = Table(
+    "acme_authorizations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("for_order", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("wildcard", Boolean, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Index("acme_authorizations_by_order", "for_order"),
+    Index("acme_authorizations_by_value", "account", "value"),
+)
+
+acme_challenges = Table(
+    "acme_challenges",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("authorization", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("begun_at", BigInteger),
+    Column("validated_at", BigInteger),
+    Column("error", Text),  # JSON: why it failed
+    Index("acme_challenges_by_authorization", "authorization"),
+)
+
+# Nonces of requests that changed something, so that no copy of the service plays one again; kept until they end.
+acme_nonces = Table(
+    "acme_nonces",
+    metadata,
+    Column("nonce", Text, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    Index("acme_nonces_by_end", "until"),
 )
 
 # The newest CRL of each issuer.

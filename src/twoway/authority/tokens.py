@@ -199,10 +199,14 @@ class Tokens:
 
     def _key(self, ca: Ca) -> OctKey:
         if ca.key_identifier not in self._keys:
-            secret = _secret_of(self._cas.signer(ca).key)
-            derivation = HKDF(hashes.SHA256(), 32, salt=None, info=b"twoway one-time tokens, HS256")
-            self._keys[ca.key_identifier] = OctKey.import_key(derivation.derive(secret))
+            secret = derived_key(self._cas.signer(ca).key, "one-time tokens, HS256")
+            self._keys[ca.key_identifier] = OctKey.import_key(secret)
         return self._keys[ca.key_identifier]
+
+
+def derived_key(key: PrivateKey, purpose: str) -> bytes:
+    """32 octets that only who has the private key can know, different for each purpose (HKDF, RFC 5869)."""
+    return HKDF(hashes.SHA256(), 32, salt=None, info=f"twoway {purpose}".encode()).derive(_secret_of(key))
 
 
 def _secret_of(key: PrivateKey) -> bytes:

@@ -21,6 +21,9 @@ class Standing(StrEnum):
     OPERATOR = "operator"
     ADMIN = "admin"
     TOKEN = "token"  # noqa: S105 - a token of this authority that was made for this endpoint
+    ACME_KEY = (
+        "acme-key"  # a request signed with the key that it brings along: it proves that key and no more
+    )
     ACME_ACCOUNT = "acme-account"  # a request signed with the key of an ACME account
     EST_BASIC = "est-basic"  # a name and a password for EST
 
@@ -48,6 +51,21 @@ ACCESS: Mapping[str, frozenset[Standing]] = {
         {Standing.TOKEN, Standing.EST_BASIC, Standing.REQUESTER, Standing.OPERATOR, Standing.ADMIN}
     ),
     "est-reenroll": frozenset({Standing.IDENTITY}),
+    "acme-directory": EVERYBODY,
+    "acme-new-nonce": EVERYBODY,
+    "acme-renewal-info": EVERYBODY,
+    "acme-new-account": frozenset({Standing.ACME_KEY}),
+    "acme-account": frozenset({Standing.ACME_ACCOUNT}),
+    "acme-orders": frozenset({Standing.ACME_ACCOUNT}),
+    "acme-key-change": frozenset({Standing.ACME_ACCOUNT}),
+    "acme-new-order": frozenset({Standing.ACME_ACCOUNT}),
+    "acme-order": frozenset({Standing.ACME_ACCOUNT}),
+    "acme-finalize": frozenset({Standing.ACME_ACCOUNT}),
+    "acme-authorization": frozenset({Standing.ACME_ACCOUNT}),
+    "acme-challenge": frozenset({Standing.ACME_ACCOUNT}),
+    "acme-certificate": frozenset({Standing.ACME_ACCOUNT}),
+    # Whether the account has issued the certificate, or the key is the certificate's, is asked where it is revoked.
+    "acme-revoke": frozenset({Standing.ACME_ACCOUNT, Standing.ACME_KEY}),
 }
 """The name of each endpoint, and who may call it."""
 

@@ -21,6 +21,10 @@ Port = Literal["tls", "plain"]
 BOTH: frozenset[Port] = frozenset({"tls", "plain"})
 
 
+def _as_it_is(call: Call, response: Response) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One thing that the service answers. Who may call it stands in access.py, under its name."""
@@ -36,6 +40,8 @@ class Endpoint:
     body_seconds: float = 10.0
     problem: Callable[[Problem], Response] = as_response
     """How a refusal is written here; ACME has a form of its own."""
+    finish: Callable[[Call, Response], None] = _as_it_is
+    """Sees every answer before it leaves, refusals too: for headers that all have."""
 
 
 @dataclass(slots=True)

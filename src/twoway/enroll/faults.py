@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from twoway.authority.faults import Facts
 
 
@@ -10,6 +12,13 @@ class CallRefused(Facts):
 
     code = "call_refused"
     status = 400
+    retry_after: int | None = None
+    """In how many seconds it may go better."""
+
+    @property
+    def members(self) -> Mapping[str, object]:
+        """What the problem document has besides, for endpoints with a form of their own."""
+        return {}
 
 
 class CredentialNeeded(CallRefused):

@@ -36,6 +36,7 @@ def guarded(service: Service, endpoint: Endpoint) -> Callable[[Request], Awaitab
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a problem document
             response = endpoint.problem(_told(call, error))
         response.headers["x-request-id"] = call.id
+        endpoint.finish(call, response)
         service.metrics.answered(endpoint.name, response.status_code, time.perf_counter() - began)
         return response
 

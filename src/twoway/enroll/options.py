@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from twoway.enroll.acme.options import AcmeOptions
 from twoway.errors import UsageError
 from twoway.names import is_ip
 from twoway.tls import Limits
@@ -49,6 +50,7 @@ class ServiceOptions:
     """Rules for client certificates of gateways, whose word counts about who called them (RFC 9440)."""
     renew_again: timedelta = timedelta(days=1)
     """How long a certificate that has a successor may have another one: answers get lost."""
+    acme: AcmeOptions = field(default_factory=AcmeOptions)
     own_days: float = 7.0
     """Life of the service's own certificate; it is renewed after two thirds of it."""
     ocsp_seconds: float = 900.0

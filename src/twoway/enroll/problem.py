@@ -7,13 +7,14 @@ caller gets its code, so that both can be brought together.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from starlette.responses import Response
 
 from twoway.authority import faults, refusals
 from twoway.authority.faults import AuthorityError
-from twoway.enroll.faults import CallRefused, Overloaded
+from twoway.enroll.faults import CallRefused
 from twoway.errors import TwowayError
 from twoway.names import BadName
 
@@ -55,13 +56,17 @@ class Problem:
     remedy: str
     instance: str
     retry_after: int | None = None
+    more: Mapping[str, object] = field(default_factory=dict)
+    """What an endpoint's own form of errors says besides."""
 
     @classmethod
     def of(cls, error: BaseException, instance: str) -> Problem:
         """What the caller of that error is told; `instance` names the call in the log."""
         if isinstance(error, CallRefused):
-            wait = error.retry_after if isinstance(error, Overloaded) else None
-            return cls(error.status, error.code, str(error), error.remedy, instance, wait)
+            told = str(error)
+            return cls(
+                error.status, error.code, told, error.remedy, instance, error.retry_after, error.members
+            )
         for kind, status in _STATUS:
             if isinstance(error, kind):
                 return cls(status, error.code, str(error), error.remedy, instance)

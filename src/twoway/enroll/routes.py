@@ -11,8 +11,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from twoway.enroll.access import ACCESS
+from twoway.enroll.acme.problem import as_acme
 from twoway.enroll.call import Endpoint, Port
-from twoway.enroll.endpoints import enrolling, est, health, ocsp, publishing, renewing, revoking
+from twoway.enroll.endpoints import (
+    acme,
+    acme_orders,
+    acme_revoking,
+    enrolling,
+    est,
+    health,
+    ocsp,
+    publishing,
+    renewing,
+    revoking,
+)
 from twoway.enroll.faults import NotFound
 from twoway.enroll.gate import guarded
 from twoway.enroll.problem import Problem, as_response
@@ -26,6 +38,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *ocsp.ENDPOINTS,
     *enrolling.ENDPOINTS,
     *renewing.ENDPOINTS,
+    *acme.ENDPOINTS,
+    *acme_orders.ENDPOINTS,
+    *acme_revoking.ENDPOINTS,
     *est.ENDPOINTS,
     *revoking.ENDPOINTS,
 )
@@ -40,9 +55,8 @@ def application(service: Service, port: Port) -> Starlette:
     async def elsewhere(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 404
         problem = Problem.of(NotFound(f"{request.method} {request.url.path}"), "-")
-        response = as_response(
-            Problem(status, problem.code, problem.detail, problem.remedy, problem.instance)
-        )
+        form = as_acme if request.url.path.startswith("/acme/") else as_response
+        response = form(Problem(status, problem.code, problem.detail, problem.remedy, problem.instance))
         if isinstance(error, HTTPException) and error.headers:
             response.headers.update(error.headers)  # a 405 names the methods that there are
         return response

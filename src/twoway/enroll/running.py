@@ -83,6 +83,7 @@ async def running(
                 await keeping
             server.should_exit = True
             await task
+            await service.acme.close()
 
 
 def _server(service: Service, own: OwnIdentity, sock: socket.socket, journal: Journal) -> Server:
@@ -119,6 +120,8 @@ def _announce(running: Running, options: ServiceOptions, journal: Journal) -> No
             f"CRLs and roots at http://{options.own_names[0]}:{running.public_port}",
             port=running.public_port,
         )
+    for weakening in options.acme.weakenings():
+        journal.event("weakened", f"ACME for tests only: {weakening}")
     from twoway.credential import fingerprint_of
 
     journal.event("root", f"fingerprint {fingerprint_of(authority.root_certificate)}")

@@ -13,6 +13,7 @@ from typing import TypeVar
 from twoway.authority import Authority, Record
 from twoway.authority.faults import IssuerUnfit
 from twoway.authority.issuance import AGAIN, Chain, Order
+from twoway.enroll.acme.desk import Desk
 from twoway.enroll.est_accounts import EstAccounts
 from twoway.enroll.faults import Overloaded
 from twoway.enroll.known import Known
@@ -51,6 +52,7 @@ class Service:
         self.known = Known(authority)
         self.roles = Roles(authority.directory / DIRECTORY, options.roles)
         self.gateways = Policy.from_rules(allow=options.gateways)
+        self.acme = Desk(self)
         self._threads = ThreadPoolExecutor(options.threads, "twoway-authority")
         self._under_way = 0
 

@@ -3,6 +3,7 @@
 from twoway.cli.ca._group import ca
 from twoway.cli.ca.account import audit
 from twoway.cli.ca.begin import init
+from twoway.cli.ca.eab import eab
 from twoway.cli.ca.est_account import est_account
 from twoway.cli.ca.issue import issue, sign
 from twoway.cli.ca.look import list_certificates, show
@@ -25,6 +26,7 @@ for command in (
     export,
     token,
     est_account,
+    eab,
     serve,
 ):
     ca.add_command(command)

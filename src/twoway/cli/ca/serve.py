@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twoway.cli.ca._acme_options import acme_options
 from twoway.cli.ca._group import with_authority
 
 if TYPE_CHECKING:
     from twoway.authority import Authority
+    from twoway.enroll.acme.options import AcmeOptions
 
 
 @click.command(short_help="Serve the authority on the network.")
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 )
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--no-access-log", is_flag=True, help="Write no line for each call.")
+@acme_options
 @with_authority
 def serve(
     authority: Authority,
@@ -68,6 +71,7 @@ def serve(
     drain_seconds: float,
     log_format: str,
     no_access_log: bool,
+    acme: AcmeOptions,
 ) -> int:
     """Serve the authority: HTTPS with a certificate of its own, and plain HTTP for what everybody may read.
 
@@ -89,6 +93,7 @@ def serve(
         drain_seconds=drain_seconds,
         log_format=log_format,
         access_log=not no_access_log,
+        acme=acme,
     )
     run(authority, options)
     return 0

@@ -1,0 +1,1 @@
+"""ACME (RFC 8555): certificates for names that the one who asks has proven to control."""
