@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from twoway.credential import Credential
 from twoway.enroll import Address, Running, ServiceOptions
 from twoway.enroll.background import background
 from twoway.enroll.keeping import Keeper
+from twoway.enroll.service import Service
 from twoway.server import Journal
 from twoway.trust import Trust
 
@@ -92,7 +94,7 @@ def serve(authority: Authority) -> Serve:
     @contextlib.contextmanager
     def start(on: Authority = authority, *, now: Any = None, **changes: Any) -> Iterator[Served]:
         stream = io.StringIO()
-        more = {} if now is None else {"now": now}
+        more = {} if now is None else {"make": functools.partial(Service, now=now)}
         with background(on, replace(OPTIONS, **changes), Journal("json", stream), **more) as running:
             yield Served(running, stream)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 import pickle
 from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import delete
 
+from tests.enroll.acme.client import Acme
 from tests.enroll.conftest import ROLES, Serve, Served, served
 from twoway.authority import Authority, schema
 from twoway.enroll import access, routes
@@ -67,12 +69,21 @@ KINDS = {
     "token for enroll": {"token"},
     "token for est": {"token"},
     "basic": {"est-basic"},
+    "acme account": {"acme-account"},
+    "acme key": {"acme-key"},
+}
+ACME = {name for name in ACCESS if name.startswith("acme-")} - {
+    "acme-directory",
+    "acme-new-nonce",
+    "acme-renewal-info",
 }
 TAKES = {
     # Where a credential other than a certificate counts at all.
     "token for enroll": {"enroll"},
     "token for est": {"est-enroll"},
     "basic": {"est-enroll"},
+    "acme account": ACME - {"acme-new-account"},
+    "acme key": {"acme-new-account", "acme-revoke"},
 }
 
 
@@ -87,7 +98,8 @@ def everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
 def test_every_credential_at_every_endpoint(endpoint: Endpoint, kind: str, everywhere: Served) -> None:
     """The answer is 401 or 403 exactly where the table does not let such a caller in (CVE-2025-44005)."""
-    standings, identity, headers = KINDS[kind], None, {}
+    standings, identity, headers, content = KINDS[kind], None, {}, b""
+    path = endpoint.path.replace("{name}", "issuing.crl").replace("{label}", "client")
     if kind.startswith("certificate"):
         identity = everywhere.authority.issue_client(kind.removeprefix("certificate of "))
     elif kind.startswith("token"):
@@ -99,13 +111,23 @@ def test_every_credential_at_every_endpoint(endpoint: Endpoint, kind: str, every
     elif kind == "basic":
         password = EstAccounts(everywhere.authority.directory).add("orders", "client")
         headers["authorization"] = "Basic " + base64.b64encode(f"orders:{password}".encode()).decode()
+    elif kind.startswith("acme"):
+        with everywhere.client() as http:
+            acme = Acme(everywhere, http)
+            if kind == "acme account":
+                acme.register()
+                path = path.replace("{account}", str(acme.kid).rpartition("/")[2])
+            headers["content-type"] = "application/jose+json"
+            content = json.dumps(acme.body(path.replace("{", "%7B").replace("}", "%7D"), {})).encode()
     looked_for = by_certificate in endpoint.authenticate if identity else endpoint.name in TAKES.get(kind, ())
     if not looked_for:
         standings = set()
-    path = endpoint.path.replace("{name}", "issuing.crl").replace("{label}", "client")
-    response = everywhere.call(endpoint.methods[0], path, identity, headers=headers)
+    response = everywhere.call(endpoint.methods[0], path, identity, headers=headers, content=content)
     if ACCESS[endpoint.name] & {*standings, "nobody"}:
         assert response.status_code not in (401, 403), response.text
+    elif kind.startswith("acme") and endpoint.name in ACME:
+        # Signed by the one where the other is asked for: told as what it is, before the table is asked.
+        assert (response.status_code, response.json()["code"]) == (400, "acme_malformed")
     elif standings:
         assert (response.status_code, response.json()["code"]) == (403, "call_not_permitted")
     else:

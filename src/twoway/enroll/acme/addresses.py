@@ -26,9 +26,9 @@ def base(call: Call) -> str:
 
 
 def here(call: Call) -> str:
-    """The address of this very request, which its signature has to name (RFC 8555 §6.4)."""
-    url = call.request.url
-    return base(call) + url.path + (f"?{url.query}" if url.query else "")
+    """The address of this very request, octet for octet, which its signature has to name (RFC 8555 §6.4)."""
+    path, query = call.request.scope["raw_path"], call.request.scope["query_string"]
+    return base(call) + (path + (b"?" + query if query else b"")).decode("latin-1")
 
 
 def account_in(call: Call, kid: str) -> str:
