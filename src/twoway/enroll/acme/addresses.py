@@ -27,7 +27,8 @@ def base(call: Call) -> str:
 
 def here(call: Call) -> str:
     """The address of this very request, octet for octet, which its signature has to name (RFC 8555 §6.4)."""
-    path, query = call.request.scope["raw_path"], call.request.scope["query_string"]
+    path: bytes = call.request.scope["raw_path"]
+    query: bytes = call.request.scope["query_string"]
     return base(call) + (path + (b"?" + query if query else b"")).decode("latin-1")
 
 
