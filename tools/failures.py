@@ -91,7 +91,9 @@ def _reproduced(code: str) -> str:
     places = sorted(
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "tests").rglob("*.py")
-        if quoted in path.read_text("utf-8") and path.name not in ("test_wordings.py", "test_codes.py")
+        if quoted in path.read_text("utf-8")
+        and path.name not in ("test_wordings.py", "test_codes.py")
+        and path.parent.name != "acme"  # ACME's error types are words of its own
     )
     if places:
         return ", ".join(f"`{place}`" for place in places[:3])
