@@ -9,6 +9,7 @@ def update(peer: Annotated[Peer, Depends(allow(uri="spiffe://acme.example/orders
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from starlette.responses import Response
 
 from twoway.errors import PeerDenied
 from twoway.integrations.access import Access
+from twoway.integrations.oauth import check_bound
 from twoway.integrations.problem import MEDIA_TYPE, Problem
 from twoway.integrations.starlette import as_response, peer
 from twoway.trust import Peer, Policy
@@ -62,6 +64,23 @@ def allow(*rules: str, policy: Policy | str | Path | None = None, **conditions: 
     Otherwise the request ends with 401 (no certificate) or 403 (the rules), and says why.
     """
     return ClientCertificate(Access.of(*rules, policy=policy, **conditions))
+
+
+def bound(claims: Callable[..., Any]) -> Callable[..., Any]:
+    """A dependency that gives the claims of an access token that is bound to the caller's certificate (RFC 8705).
+
+    `claims` is your own dependency: it verifies the token and gives its claims. A token that is bound to another
+    certificate, or to none, ends the request with 401 and invalid_token.
+    """
+
+    async def bound_claims(connection: HTTPConnection, found: Any = Depends(claims)) -> Any:  # noqa: B008
+        try:
+            check_bound(found, peer(connection))
+        except PeerDenied as error:
+            raise AccessRefused(Problem.of(error)) from error
+        return found
+
+    return bound_claims
 
 
 Caller = Annotated[Peer, Depends(allow())]

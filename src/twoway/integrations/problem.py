@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from twoway.errors import PeerDenied, TwowayError
 from twoway.integrations.access import NobodyProven
+from twoway.integrations.oauth import TokenNotBound
 
 MEDIA_TYPE = "application/problem+json"
 # RFC 9110 §11.6.1: a 401 names a challenge. No scheme is registered for certificates, so this one only tells people.
@@ -28,6 +29,9 @@ class Problem:
         """401 for a caller that has proven nothing, 403 for one that is not let in; anything else is no answer to it."""
         if not isinstance(error, PeerDenied):
             raise error
+        if isinstance(error, TokenNotBound):
+            # RFC 8705 §3: the resource is refused with 401 and invalid_token.
+            return cls(401, error.code, str(error), error.remedy, 'Bearer error="invalid_token"')
         return cls(401 if isinstance(error, NobodyProven) else 403, error.code, str(error), error.remedy)
 
     def as_dict(self) -> dict[str, object]:
