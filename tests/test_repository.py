@@ -51,6 +51,7 @@ def test_every_public_name_can_be_imported():
 
 def all_errors() -> list[type[TwowayError]]:
     """Every error class of the package, from every module of it."""
+    importlib.import_module("tests.integrations.django_site")  # Django's classes want settings first
     for module in pkgutil.walk_packages(twoway.__path__, "twoway."):
         if ".migrations" not in module.name:
             importlib.import_module(module.name)
