@@ -56,7 +56,7 @@ def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
 
 def context_of(pki: Pki, who: Any = "client") -> ssl.SSLContext:
     credential = getattr(pki, who) if isinstance(who, str) else who
-    return client_context(credential, trust=pki.trust)
+    return client_context(credential, trust=pki.trust).current()  # a plain one, which a test may weaken
 
 
 def fetch(
