@@ -270,3 +270,32 @@ def test_a_profile_with_a_mistake_is_told_with_its_line(ca: Run, pki: Path) -> N
     (pki / "pki" / "profiles" / "robot.toml").write_text('purpose = ["client"]\ndays = "many"\n')
     done = ca("issue", "robot", "r2", code=2)
     assert "robot.toml: line 2, days: input should be" in errors(done)[0].lower()
+
+
+def test_a_root_is_changed_as_it_is_typed(ca: Run, pki: Path) -> None:
+    """Each call takes a step; one that would cut somebody off ends with 1, and names them."""
+    ca("issue", "client", "orders", "--out", "orders")
+    assert "distribute" in ca("rotate", "root", "--days", "100").stdout
+    assert ca("export").stdout.count("BEGIN CERTIFICATE") == 2
+    refused = ca("rotate", "root", code=1)
+    assert "orders" in refused.stderr
+    assert "--force" in refused.stderr
+    status = json.loads(ca("rotate", "root", "--status", "--json").stdout)
+    assert (status["step"], status["next"], status["waits_for"]) == ("distribute", "issue", 1)
+    assert "orders" in ca("rotate", "root", "--status").stdout
+    ca("rotate", "root", "--status", "--force", code=2)
+    ca("rotate", "root", "--abort")
+    ca("rotate", "root", "--abort", code=2)
+    for step in ("distribute", "issue", "retired"):
+        assert step in ca("rotate", "root", *(["--force"] if step != "distribute" else [])).stdout
+    assert "rows" in ca("audit", "--verify").stdout
+    assert ca("export").stdout.count("BEGIN CERTIFICATE") == 1
+
+
+def test_a_root_without_a_passphrase_is_changed_without_one(ca: Run) -> None:
+    """New keys are kept as the old ones are: nobody is asked for a passphrase that there is not."""
+    nowhere = {"PATH": "/usr/bin:/bin"}
+    ca("init", "open", "--name", "Acme", "--no-passphrase", env=nowhere)
+    assert "distribute" in ca("rotate", "root", "--ca-dir", "open", env=nowhere).stdout
+    assert "issue" in ca("rotate", "root", "--ca-dir", "open", env=nowhere).stdout
+    ca("renew", "--issuing", "--new-key", "--ca-dir", "open", env=nowhere, code=2)

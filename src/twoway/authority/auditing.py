@@ -91,14 +91,9 @@ _SIGNED = "the CA's signature over it"
 
 
 def _checkpoints(connection: Connection, root: x509.Certificate) -> dict[int, list[tuple[str, str]]]:
-    authorities = {}
-    for row in connection.execute(select(schema.issuers.c.id, schema.issuers.c.certificate)):
-        certificate = x509.load_der_x509_certificate(row.certificate)
-        try:
-            certificate.verify_directly_issued_by(root)
-        except (InvalidSignature, ValueError, TypeError):
-            continue
-        authorities[row.id] = certificate
+    rows = connection.execute(select(schema.issuers.c.id, schema.issuers.c.certificate))
+    ours = {row.id: x509.load_der_x509_certificate(row.certificate) for row in rows}
+    authorities = _vouched(root, ours)
     found: dict[int, list[tuple[str, str]]] = {}
     for row in connection.execute(select(schema.checkpoints)):
         try:
@@ -107,6 +102,25 @@ def _checkpoints(connection: Connection, root: x509.Certificate) -> dict[int, li
         except (InvalidSignature, KeyError) as failure:
             raise AuditBroken(row.row, "its checkpoint is not signed by a CA of this authority") from failure
         found.setdefault(row.row, []).append((_SIGNED, row.hash))
+    return found
+
+
+def _vouched(root: x509.Certificate, cas: dict[int, x509.Certificate]) -> dict[int, x509.Certificate]:
+    """The CAs under the root, and under those roots whose keys it certifies: the ones before it (RFC 4210 §4.4)."""
+    found: dict[int, x509.Certificate] = {}
+    believed = [root]
+    while believed:
+        above = believed.pop()
+        for number, certificate in cas.items():
+            if number in found:
+                continue
+            try:
+                certificate.verify_directly_issued_by(above)
+            except (InvalidSignature, ValueError, TypeError):
+                continue
+            found[number] = certificate
+            if certificate.subject == above.subject:
+                believed.append(certificate)
     return found
 
 

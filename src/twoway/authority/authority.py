@@ -17,9 +17,9 @@ from twoway.authority.audit import Head, Row
 from twoway.authority.auditing import AuditReport
 from twoway.authority.cas import Cas
 from twoway.authority.constraints import Constraints
-from twoway.authority.faults import PassphraseNeeded
 from twoway.authority.founding import found
 from twoway.authority.guard import Guard
+from twoway.authority.in_use import note_fetch
 from twoway.authority.issuance import Chain, Issuance, Order, asked_names, signing_order
 from twoway.authority.ocsp import Responder
 from twoway.authority.profiles import Profiles
@@ -29,9 +29,10 @@ from twoway.authority.register import Only, Register, Selector, moment_of
 from twoway.authority.renewal import Renewal
 from twoway.authority.revocation import revoking
 from twoway.authority.root_key import RootKey
+from twoway.authority.rotating import Rotating
 from twoway.authority.store import Store
 from twoway.authority.wishes import Wishes
-from twoway.credential import Credential, PublicKey, certificate_pem, generate_key, key_type_of
+from twoway.credential import Credential, PrivateKey, PublicKey, chain_pem, generate_key, key_type_of
 from twoway.errors import UsageError
 from twoway.names import Names
 
@@ -87,14 +88,10 @@ class Authority:
         DirectoryTaken, DirectoryUnwritable, PublicUrlUnusable, UsageError.
         """
         where = Path(path).absolute()
-        directory.check_free(where)
-        secret = b"" if no_passphrase else keys.resolve(passphrase)
-        if passphrase is not None and not no_passphrase and not secret:
-            raise PassphraseNeeded(str(where), True)
-        found(
+        secret = found(
             where,
             name=name,
-            passphrase=secret,
+            passphrase=None if no_passphrase else passphrase,
             key_type=key_type,
             root_days=root_days,
             issuing_days=issuing_days,
@@ -131,7 +128,7 @@ class Authority:
             opened = cls(
                 where, found, passphrase, Path(root_key).absolute() if root_key is not None else None
             )
-            directory.check_root(where, opened.root_certificate)
+            directory.check_root(where, opened.root_certificate, opened.cas.crosses)
             return opened
         except BaseException:
             found.close()
@@ -217,7 +214,7 @@ class Authority:
         key = generate_key(kind)
         who = requested_by or self.requested_by
         order = Order(key.public_key(), common, names, profile, "issue", who, days)
-        return Credential(key, self.issuance.certify(lambda: order, moment_of(now)), (self.root_certificate,))
+        return self._handed_out(key, self.issuance.certify(lambda: order, moment_of(now)), moment_of(now))
 
     def sign(
         self,
@@ -275,7 +272,14 @@ class Authority:
             now=now,
             requested_by=requested_by,
         )
-        return Credential(key, chain, (self.root_certificate,))
+        return self._handed_out(key, chain, moment_of(now))
+
+    def _handed_out(self, key: PrivateKey, chain: Chain, now: datetime.datetime) -> Credential:
+        """The credential with whom to believe; during a rotation it is noted that this identity has got the bundle."""
+        anchors, rotation = self.cas.bundle
+        if rotation is not None:
+            note_fetch(self.store, rotation, format(chain[0].serial_number, "x"), now)
+        return Credential(key, chain, anchors)
 
     def renew_certificate(
         self,
@@ -340,24 +344,23 @@ class Authority:
     # -- telling others
 
     def crl_pem(self, *, now: datetime.datetime | None = None) -> bytes:
-        """The CRLs of the issuing CA and of the root, as PEM, one after the other; never stale. Raises CrlStuck."""
-        return b"".join(crl.pem(each) for each in self.crls(now=now))
+        """The CRLs of all CAs that somebody may still need, as PEM, one after the other; never stale. Raises CrlStuck."""
+        return b"".join(map(crl.pem, self.crls(now=now)))
 
     def crls(self, *, now: datetime.datetime | None = None) -> tuple[bytes, ...]:
         """The same as DER, the issuing CA's first. They are made anew after a revocation and at half their life."""
-        moment = moment_of(now)
-        return tuple(self.publishing.current(ca, moment) for ca in self.cas.publishing(moment))
+        return self.publishing.all(moment_of(now))
 
     def trust(self, *, now: datetime.datetime | None = None) -> Trust:
-        """Whom an identity of this authority believes: its root, with the current CRLs."""
+        """Whom an identity of this authority believes: its root (two, while it changes), with the current CRLs."""
         from twoway.trust import Trust  # it brings the TLS library, which issuing has no use for
 
         lists = tuple(x509.load_der_x509_crl(each) for each in self.crls(now=now))
-        return Trust((self.root_certificate,), lists)
+        return Trust(self.cas.bundle.certificates, lists)
 
     def trust_bundle_pem(self) -> bytes:
-        """The root's certificate: what everybody who is to believe this authority has to have."""
-        return certificate_pem(self.root_certificate)
+        """The root, which whoever believes this authority has to have; both while it changes, the one that signs first."""
+        return chain_pem(self.cas.bundle.certificates)
 
     def audit(self, *, after: int = 0, limit: int | None = None) -> Iterator[Row]:
         """The audit log from the row after `after` on, as it stands."""
@@ -373,6 +376,11 @@ class Authority:
         from twoway.authority.tokens import Tokens  # its library takes long to import
 
         return Tokens(self.store, self.cas, self.rules)
+
+    @property
+    def rotating(self) -> Rotating:
+        """The change of the issuing CA or of the root, in steps."""
+        return Rotating(self.directory, self.store, self.cas, self.publishing, self.requested_by)
 
     @property
     def root_key(self) -> RootKey:

@@ -1,4 +1,4 @@
-"""The authority's own CAs: a root, the issuing CA that signs now, and those that signed before it."""
+"""The authority's own CAs: a root, the issuing CA that signs now, those before them, and those that are to come."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import datetime
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 from sqlalchemy import select
 from sqlalchemy.engine import Row
 
-from twoway.authority import directory as files
 from twoway.authority import keys, schema
 from twoway.authority.constraints import Constraints
-from twoway.authority.faults import KeyFileMissing, NotAnAuthority, RootKeyOffline
+from twoway.authority.faults import CaKeyMismatch, KeyFileMissing, NotAnAuthority, RootKeyOffline
+from twoway.authority.rotation import Rotation
 from twoway.authority.signing import Signer
 from twoway.authority.store import Store
 from twoway.credential import PrivateKey, display_name
@@ -50,6 +50,13 @@ class Ca:
         return extension.value.digest.hex()
 
 
+class Bundle(NamedTuple):
+    """The roots that are to be believed, the one that signs now first; and the rotation for which there are two."""
+
+    certificates: tuple[x509.Certificate, ...]
+    rotation: Rotation | None
+
+
 class Cas:
     """The CAs of one authority, with their keys as they are needed."""
 
@@ -59,15 +66,16 @@ class Cas:
         self._directory = directory
         self._store = store
         self._passphrase = passphrase
-        self._root_key = root_key or directory / files.ROOT_KEY
+        self._root_key = root_key
         self._lock = threading.Lock()
         self._signers: dict[int, Signer] = {}
         self.reload()
 
     def reload(self) -> None:
-        """Read the CAs again: another process may have renewed the issuing CA."""
+        """Read the CAs again: another process may have renewed or changed one."""
         with self._store.read() as connection:
             rows = connection.execute(select(schema.issuers).order_by(schema.issuers.c.id)).all()
+            rotation = Rotation.under_way(connection)
         self.all = tuple(_ca(row) for row in rows)
         # A key that was read stays read, for as long as it is that of the same certificate: opening it takes a while.
         known = {ca.id: ca.certificate for ca in self.all}
@@ -76,11 +84,38 @@ class Cas:
             for number, signer in self._signers.items()
             if signer.certificate == known.get(number)
         }
-        roots = [ca for ca in self.all if ca.role == "root"]
+        roots = [ca for ca in self.all if ca.role == "root" and ca.current]
         issuing = [ca for ca in self.all if ca.role == "issuing" and ca.current]
         if not roots or not issuing:
             raise NotAnAuthority(str(self._directory), "a root or an issuing CA in its store")
         self.root, self.issuing = roots[-1], issuing[-1]
+        others = rotation.roots if rotation else frozenset()
+        self.believed = (
+            self.root,
+            *(ca for ca in self.all if ca.id in others and ca.id != self.root.id),
+        )
+        self.bundle = Bundle(tuple(ca.certificate for ca in self.believed), rotation)
+        self.presented = (self.issuing.certificate, *self._crossed())
+
+    @property
+    def crosses(self) -> tuple[x509.Certificate, ...]:
+        """Roots certified by one another's keys: NewWithOld and OldWithNew of every change (RFC 4210 §4.4)."""
+        return tuple(ca.certificate for ca in self.all if ca.role == "cross")
+
+    def by_id(self, number: int) -> Ca:
+        return next(ca for ca in self.all if ca.id == number)
+
+    def _crossed(self) -> tuple[x509.Certificate, ...]:
+        """What goes behind the issuing CA while its root is new: that root, as the old one certifies it."""
+        rotation = self.bundle.rotation
+        if rotation is None or rotation.kind != "root" or rotation.step != "issue":
+            return ()
+        key = self.root.certificate.public_key()
+        return tuple(
+            ca.certificate
+            for ca in self.all
+            if ca.role == "cross" and ca.parent == rotation.old_root and ca.certificate.public_key() == key
+        )
 
     @property
     def organization(self) -> str:
@@ -88,9 +123,14 @@ class Cas:
         return str(self.root.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value)
 
     def publishing(self, now: datetime.datetime) -> tuple[Ca, ...]:
-        """Those whose CRL somebody may still need: the issuing CAs that have not ended, then the root."""
+        """Those whose CRL somebody may still need: the issuing CAs that have not ended, then the roots.
+
+        A root that is no longer believed is among them while its key is in the directory.
+        """
         issuing = [ca for ca in self.all if ca.role == "issuing" and ca.not_after > now]
-        return (*sorted(issuing, key=lambda ca: not ca.current), self.root)
+        parents = {ca.parent for ca in issuing}
+        former = [ca for ca in self.all if ca.role == "root" and ca not in self.believed and ca.id in parents]
+        return (*sorted(issuing, key=lambda ca: not ca.current), *self.believed, *former)
 
     def signer(self, ca: Ca, act: str = "sign") -> Signer:
         """The CA with its key. `act` says what for, for the error that the root's key is offline.
@@ -99,9 +139,9 @@ class Cas:
         """
         with self._lock:
             if ca.id not in self._signers:
-                path = self._root_key if ca.role == "root" else self._directory / ca.key_file
+                path = self.root_key_path(ca) if ca.role == "root" else self._directory / ca.key_file
                 try:
-                    key = self.load(path, ca)
+                    key = self._key(path, ca)
                 except FileNotFoundError:
                     if ca.role == "root":
                         raise RootKeyOffline(str(path), act) from None
@@ -109,18 +149,35 @@ class Cas:
                 self._signers[ca.id] = Signer(ca.certificate, key)
             return self._signers[ca.id]
 
+    def _key(self, path: Path, ca: Ca) -> PrivateKey:
+        own = self._directory / ca.key_file
+        try:
+            return self.load(path, ca)
+        except CaKeyMismatch:
+            if path == own or not own.exists():
+                raise
+            return self.load(own, ca)  # the file that was named is the key of another of the roots
+
     def load(self, path: Path, ca: Ca) -> PrivateKey:
         """The key in that file, if it is that CA's. Raises what `keys.load` raises."""
         secret = None if self._passphrase is None else self._secret
         return keys.load(path, secret, ca.certificate)
 
     def encrypted(self, key: PrivateKey) -> bytes:
-        """A new CA key as PEM, under the passphrase that the others are under."""
-        return keys.encrypted_pem(key, self._secret())
+        """A new CA key as PEM, under the passphrase that the others are under; without one where they have none.
 
-    @property
-    def root_key_path(self) -> Path:
-        return self._root_key
+        Raises KeyFileMissing when the issuing CA's is not here to tell.
+        """
+        beside = self._directory / self.issuing.key_file
+        try:
+            is_encrypted = b"ENCRYPTED" in beside.read_bytes()
+        except FileNotFoundError:
+            raise KeyFileMissing(str(beside)) from None
+        return keys.encrypted_pem(key, self._secret() if is_encrypted else b"")
+
+    def root_key_path(self, root: Ca) -> Path:
+        """Where that root's key is: in the file that was named for it, else in the directory."""
+        return self._root_key or self._directory / root.key_file
 
     def _secret(self) -> bytes:
         # A callable is asked at most once, and only when an encrypted key is met.

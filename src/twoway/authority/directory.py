@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from twoway.authority.faults import (
     DirectoryTaken,
@@ -48,13 +49,28 @@ def store_of(directory: Path) -> Path | str:
         raise StoreUnusable(str(directory / STORE_URL), str(failure)) from failure
 
 
-def check_root(directory: Path, root: x509.Certificate) -> None:
-    """Raise StoreForeign unless `root`, which the store names, is the one whose certificate is in the directory."""
+def check_root(directory: Path, root: x509.Certificate, crosses: Iterable[x509.Certificate] = ()) -> None:
+    """Raise StoreForeign unless `root`, which the store names, is the one whose certificate is in the directory.
+
+    Or one for whose key that one vouches: the root was changed since, by another copy of the authority, or the change
+    was interrupted.
+    """
     beside = certificates_from_pem(
         read(directory / ROOT_CERTIFICATE), where=str(directory / ROOT_CERTIFICATE)
     )[0]
-    if beside != root:
+    if beside != root and not any(vouches(beside, root, cross) for cross in crosses):
         raise StoreForeign(str(directory), fingerprint_of(beside), fingerprint_of(root))
+
+
+def vouches(older: x509.Certificate, root: x509.Certificate, cross: x509.Certificate) -> bool:
+    """Whether `cross` is the root's key, certified by the key of the other root (RFC 4210 §4.4)."""
+    if cross.public_key() != root.public_key():
+        return False
+    try:
+        cross.verify_directly_issued_by(older)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 def check_free(directory: Path) -> None:

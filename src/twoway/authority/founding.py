@@ -13,6 +13,7 @@ from twoway.authority import keys, schema, whereabouts
 from twoway.authority.cas import Cas
 from twoway.authority.certificates import BACKDATE, ca, ca_subject
 from twoway.authority.constraints import Constraints
+from twoway.authority.faults import PassphraseNeeded
 from twoway.authority.issuance import after_days
 from twoway.authority.publishing import Publishing
 from twoway.authority.signing import Signer, signature_hash
@@ -34,7 +35,7 @@ def found(
     directory: Path,
     *,
     name: str,
-    passphrase: bytes,
+    passphrase: keys.Passphrase,
     key_type: str,
     root_days: float,
     issuing_days: float,
@@ -43,11 +44,15 @@ def found(
     actor: str,
     now: datetime.datetime,
     store_url: str | None = None,
-) -> None:
+) -> bytes:
     """Make a new authority in `directory`, whole or not at all; its store there too, or in the database of a URL.
 
-    An empty passphrase stores the keys unencrypted. Raises UsageError, DirectoryTaken, DirectoryUnwritable, StoreTaken.
+    The passphrase is returned as it was resolved; None stores the keys unencrypted. Raises UsageError, PassphraseNeeded, DirectoryTaken, DirectoryUnwritable, StoreTaken.
     """
+    files.check_free(directory)
+    secret = keys.resolve(passphrase)
+    if passphrase is not None and not secret:
+        raise PassphraseNeeded(str(directory), True)
     _check(name, key_type)
     begin = (now - BACKDATE).replace(microsecond=0)
     root_end = after_days(root_days, now)
@@ -61,7 +66,7 @@ def found(
             (root, files.ROOT_KEY, files.ROOT_CERTIFICATE),
             (issuing, files.ISSUING_KEY, files.ISSUING_CERTIFICATE),
         ):
-            write_private(building / key_file, keys.encrypted_pem(signer.key, passphrase))
+            write_private(building / key_file, keys.encrypted_pem(signer.key, secret))
             write_public(building / certificate_file, certificate_pem(signer.certificate))
         if public_url is not None:
             write_public(building / whereabouts.FILE, f"{public_url}\n".encode("ascii"))
@@ -70,7 +75,7 @@ def found(
         store = Store.create(store_url or building / files.STORE)
         try:
             _enter(store, name, root, issuing, actor, now)
-            cas = Cas(building, store, passphrase, None)
+            cas = Cas(building, store, secret, None)
             publishing = Publishing(store, cas, actor)
             publishing.publish(cas.root, root, now)
             publishing.publish(cas.issuing, issuing, now)
@@ -79,6 +84,7 @@ def found(
             raise
         finally:
             store.close()
+    return secret
 
 
 def subordinate(

@@ -144,7 +144,8 @@ class Issuance:
         judge(unsigned, profile, ca, self._pointer(profile))
         order.guard.judge(unsigned)
         yield
-        return _remember(form.signed(to_be_signed), draft, order, ca, now)
+        behind = self._cas.presented if ca.id == self._cas.issuing.id else (ca.certificate,)
+        return _remember(form.signed(to_be_signed), draft, order, ca, behind, now)
 
     def _form(self, signer: Signer, profile: Profile, usual: tuple[str, ...]) -> Form:
         key = (signer.certificate.serial_number, profile.name, usual)
@@ -296,7 +297,9 @@ AGAIN = (_IssuerReplaced, IntegrityError)
 """What may come of `certify_soon` and says only that it has to be done once more."""
 
 
-def _remember(encoded: bytes, draft: Draft, order: Order, ca: Ca, now: datetime.datetime) -> Work[Chain]:
+def _remember(
+    encoded: bytes, draft: Draft, order: Order, ca: Ca, behind: Chain, now: datetime.datetime
+) -> Work[Chain]:
     serial, fingerprint = format(draft.serial, "x"), hashlib.sha256(encoded).hexdigest()
     certificate = x509.load_der_x509_certificate(encoded)
     not_before, not_after = int(draft.not_before.timestamp()), int(draft.not_after.timestamp())
@@ -332,7 +335,7 @@ def _remember(encoded: bytes, draft: Draft, order: Order, ca: Ca, now: datetime.
         if order.ignored:
             detail["ignored"] = list(order.ignored)
         transaction.record(order.act, serial, actor=order.actor, at=now, **detail)
-        return certificate, ca.certificate
+        return certificate, *behind
 
     return work
 

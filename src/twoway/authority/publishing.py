@@ -96,6 +96,10 @@ class Publishing:
             query = select(schema.crls.c.crl).where(schema.crls.c.issuer == ca.id)
             return bytes(connection.execute(query).scalar_one())
 
+    def all(self, now: datetime.datetime) -> tuple[bytes, ...]:
+        """The current CRLs of all CAs that somebody may still need, the issuing CA's first. Raises CrlStuck."""
+        return tuple(self.current(ca, now) for ca in self._cas.publishing(now))
+
     def publish(self, ca: Ca, signer: Signer, now: datetime.datetime) -> bytes:
         """A new CRL of one CA as DER, whatever the stored one says. Issuing goes on while it is made."""
         this_update = now.replace(microsecond=0)

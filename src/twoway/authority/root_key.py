@@ -23,6 +23,7 @@ from twoway.authority.founding import issuer_row, subordinate
 from twoway.authority.issuance import after_days
 from twoway.authority.publishing import Publishing
 from twoway.authority.refusals import AlreadyRevoked, NoSuchCertificate, ReasonUnknown
+from twoway.authority.rotation_faults import RotationUnderWay
 from twoway.authority.signing import Signer
 from twoway.authority.store import Store
 from twoway.authority.transaction import Transaction
@@ -40,7 +41,7 @@ class RootKey:
     @property
     def present(self) -> bool:
         """Whether the key is in the authority's directory (or where it was said to be)."""
-        return self._cas.root_key_path.is_file()
+        return self._cas.root_key_path(self._cas.root).is_file()
 
     def export(self, out: str | os.PathLike[str], *, now: datetime.datetime | None = None) -> Path:
         """Copy the key file, encrypted as it is, to a new file of mode 0600 and read it back.
@@ -54,7 +55,7 @@ class RootKey:
                 f"{target} exists, and a key is never written over a file", "choose another name"
             )
         try:
-            write_private(target, self._cas.root_key_path.read_bytes())
+            write_private(target, self._cas.root_key_path(self._cas.root).read_bytes())
         except OSError as failure:
             raise DirectoryUnwritable(str(target.parent), failure.strerror or str(failure)) from failure
         self._cas.load(target, self._cas.root)
@@ -67,7 +68,7 @@ class RootKey:
         The file is unlinked, not wiped: whether the medium still has it is the medium's affair. Raises
         RootKeyOffline when it is not there, and what reading the copy raises.
         """
-        own = self._directory / files.ROOT_KEY
+        own = self._directory / self._cas.root.key_file
         copy = Path(exported).absolute()
         if not own.exists():
             raise RootKeyOffline(str(own), "remove the root's key")
@@ -89,10 +90,12 @@ class RootKey:
         """A new certificate for the issuing CA, or with `new_key` a new issuing CA.
 
         With the same key everything that it issued stays as it is. A new one issues from now on; the old one keeps
-        its key to sign the CRL for its own certificates until its end. Raises RootKeyOffline.
+        its key to sign the CRL for its own certificates until its end. Raises RootKeyOffline, RotationUnderWay.
         """
         moment = now or datetime.datetime.now(datetime.UTC)
         root, old = self._cas.root, self._cas.issuing
+        if self._cas.bundle.rotation is not None:
+            raise RotationUnderWay(self._cas.bundle.rotation.kind, "renew the issuing CA")
         if old.revoked_at is not None and not new_key:
             raise IssuerUnfit(old.name, "is revoked")
         root_signer = self._cas.signer(root, "renew the issuing CA")

@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = "0003"
+VERSION = "0004"
 
 metadata = MetaData()
 
@@ -29,7 +29,7 @@ issuers = Table(
     "issuers",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("role", Text, nullable=False),  # root | issuing | renewed
+    Column("role", Text, nullable=False),  # root | issuing | renewed | cross | abandoned
     Column("parent", Integer, nullable=False),
     Column("serial", Text, nullable=False, unique=True),
     Column("certificate", LargeBinary, nullable=False),
@@ -176,6 +176,31 @@ acme_nonces = Table(
     Column("nonce", Text, primary_key=True),
     Column("until", BigInteger, nullable=False),
     Index("acme_nonces_by_end", "until"),
+)
+
+# Changes of the issuing CA or of the root: at most one is under way. The numbers are those of `issuers`; where only the
+# issuing CA changes, both roots are the same.
+rotations = Table(
+    "rotations",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),  # issuing | root
+    Column("step", Text, nullable=False),  # distribute | issue, and at the end retired | aborted
+    Column("began_at", BigInteger, nullable=False),
+    Column("stepped_at", BigInteger, nullable=False),
+    Column("old_root", Integer, nullable=False),
+    Column("new_root", Integer, nullable=False),
+    Column("old_issuing", Integer, nullable=False),
+    Column("new_issuing", Integer, nullable=False),
+)
+
+# Which identities fetched the trust bundle, and the lists with it, since a rotation has given out a new one.
+fetches = Table(
+    "fetches",
+    metadata,
+    Column("serial", Text, primary_key=True),
+    Column("rotation", Integer, primary_key=True, autoincrement=False),
+    Column("fetched_at", BigInteger, nullable=False),
 )
 
 # The newest CRL of each issuer.

@@ -140,7 +140,7 @@ class Tokens:
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, BadName) as failure:
             raise TokenRefused("its content is not that of a token") from failure
-        if token.root != fingerprint_of(self._cas.root.certificate):
+        if token.root not in {fingerprint_of(root) for root in self._cas.bundle.certificates}:
             raise TokenRefused("another authority made it")
         if token.audience != audience:
             raise TokenRefused(f"it was made for {token.audience}, and this is {audience}")

@@ -66,6 +66,10 @@ class Told:
             detail = json.loads(row.detail)
             self._cas |= {detail["root"]: row.id, detail["issuing"]: row.id}
             self._signs_now = detail["issuing"]
+        elif row.act == "rotate-begin":
+            self._cas |= dict.fromkeys(json.loads(row.detail)["certificates"], row.id)
+        elif row.act == "rotate-issue":
+            self._signs_now = json.loads(row.detail)["issuing"]
         elif row.act == "renew-issuing":
             self._signs_now = json.loads(row.detail)["fingerprint"]
             self._cas[self._signs_now] = row.id

@@ -14,9 +14,25 @@ def is_self_issued(certificate: x509.Certificate) -> bool:
     return certificate.subject == certificate.issuer
 
 
+def is_root(certificate: x509.Certificate) -> bool:
+    """Whether it names itself as its issuer, and its own key as the one that signed it.
+
+    A root's new key that its old key certifies (RFC 4210 §4.4, NewWithOld) names itself too, and is no root.
+    """
+    if not is_self_issued(certificate):
+        return False
+    try:
+        extensions = certificate.extensions
+        issuer = extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        own = extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except (x509.ExtensionNotFound, ValueError):
+        return True
+    return issuer is None or issuer == own
+
+
 def without_root(chain: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...]:
     """A chain as it travels: a root at its end, which only the other side's trust makes one, is left out."""
-    return chain[:-1] if len(chain) > 1 and is_self_issued(chain[-1]) else chain
+    return chain[:-1] if len(chain) > 1 and is_root(chain[-1]) else chain
 
 
 def is_ca(certificate: x509.Certificate) -> bool:

@@ -38,6 +38,7 @@ ACCESS: Mapping[str, frozenset[Standing]] = {
     "metrics": EVERYBODY,
     "roots": EVERYBODY,
     "crl": EVERYBODY,
+    "crls": EVERYBODY,
     "ocsp": EVERYBODY,
     "whoami": EVERYBODY,
     "enroll": frozenset({Standing.TOKEN}),

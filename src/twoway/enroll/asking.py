@@ -21,6 +21,8 @@ from twoway.credential import (
     CredentialError,
     PrivateKey,
     certificates_from_pem,
+    crls_from_pem,
+    describe,
     fingerprint_of,
 )
 from twoway.enroll.answers import AuthorityRefused, RootMismatch, UnusableAnswer
@@ -123,25 +125,20 @@ class AuthorityAt:
             raise UnusableAnswer(self.url, str(failure)) from failure
 
     def crls(self, identity: Credential) -> bytes:
-        """The current lists of the issuing CA and of the root as PEM, each signed by its CA.
+        """The current lists of all its CAs, as PEM.
 
-        Raises as `roots`.
+        Each CA of this identity's own chain has to have signed one of them. Those of CAs that this identity has not met
+        yet are there for the chains of others, and judged with those. Raises as `roots`.
         """
-        parts = []
-        for name in ("issuing", "root"):
-            body = self._fetched(identity, f"/crl/{name}.crl", MAX_LIST)
-            try:
-                found = x509.load_der_x509_crl(body)
-            except ValueError as failure:
-                raise UnusableAnswer(self.url, f"{name}.crl: {failure}") from failure
-            authorities = (*identity.chain[1:], *identity.anchors)
-            if not any(
-                one.subject == found.issuer and found.is_signature_valid(one.public_key())  # type: ignore[arg-type]
-                for one in authorities
-            ):
-                raise UnusableAnswer(self.url, f"{name}.crl is of no authority that is believed")
-            parts.append(found.public_bytes(Encoding.PEM))
-        return b"".join(parts)
+        body = self._fetched(identity, "/crls.pem", MAX_LIST)
+        try:
+            found = crls_from_pem(body, where=f"{self.url}/crls.pem")
+        except CredentialError as failure:
+            raise UnusableAnswer(self.url, str(failure)) from failure
+        for one in identity.chain[1:]:
+            if not any(crl.issuer == one.subject and _signed(crl, one) for crl in found):
+                raise UnusableAnswer(self.url, f"no revocation list of {describe(one)}")
+        return body
 
     def _fetched(self, identity: Credential, path: str, limit: int) -> bytes:
         with Client(identity=identity, timeout=SECONDS) as client:
@@ -151,6 +148,13 @@ class AuthorityAt:
         if len(answer.content) > limit:
             raise UnusableAnswer(self.url, f"{path} has {len(answer.content):,} bytes")
         return answer.content
+
+
+def _signed(crl: x509.CertificateRevocationList, by: x509.Certificate) -> bool:
+    try:
+        return crl.is_signature_valid(by.public_key())  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
 
 
 def _credential(

@@ -33,13 +33,13 @@ async def by_gateway(call: Call) -> Caller | None:
     except ForwardedMalformed as failure:
         raise CredentialRefused(f"{failure.field} header", failure.problem) from failure
     cas = call.service.authority.cas
-    trust = Trust((cas.root.certificate,))
+    trust = Trust(cas.bundle.certificates)
     ours = [
         ca.certificate for ca in cas.all if ca.role == "issuing" and ca.certificate.subject == chain[0].issuer
     ]
     try:
         verified = await call.service.run(
-            lambda: verify((*chain, *ours[-2:]), trust, purpose="client", now=call.now)
+            lambda: verify((*chain, *ours[-3:]), trust, purpose="client", now=call.now)
         )
     except TwowayError as failure:
         raise CredentialRefused("Client-Cert header", str(failure)) from failure

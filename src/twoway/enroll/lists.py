@@ -9,7 +9,7 @@ import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from twoway.authority import Authority
+from twoway.authority import Authority, crl
 from twoway.authority.cas import Ca
 from twoway.authority.faults import CrlStuck
 from twoway.authority.publishing import Edition
@@ -75,6 +75,11 @@ class Lists:
             raise CrlStuck(ca, end, "the next one has not been made yet")
         return kept.crl
 
+    def everything(self, now: datetime.datetime) -> bytes:
+        """The lists of all CAs that somebody may still need, as PEM. Raises CrlStuck."""
+        found = dict.fromkeys(identifier for identifier, _ in self._names.values())
+        return b"".join(crl.pem(self.current(each, now) or b"") for each in found)
+
     def check(self, now: datetime.datetime) -> None:
         """Raise CrlStuck if any list cannot be handed out."""
         for name in self._names:
@@ -89,6 +94,4 @@ class Lists:
 
 
 def _alias(ca: Ca) -> str | None:
-    if ca.role == "root":
-        return "root"
-    return "issuing" if ca.current else None
+    return ca.role if ca.current else None

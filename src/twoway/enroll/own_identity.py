@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twoway.authority import Authority
+from twoway.authority.actor import SERVICE
 from twoway.credential import Credential
 from twoway.names import guess_kind
 from twoway.server import ServeOptions
-
-ACTOR = "twoway ca serve"
+from twoway.trust import Trust
 
 _log = logging.getLogger("twoway.enroll")
 
@@ -33,10 +33,9 @@ class OwnIdentity:
         return leaf.not_valid_before_utc + (leaf.not_valid_after_utc - leaf.not_valid_before_utc) * 2 / 3
 
     def renew(self, now: datetime.datetime) -> bool:
-        """A new one if the old one is due, or if its issuer does not issue any more; whether there is a new one."""
-        replaced = (
-            self.current.chain[1] != self._authority.issuing_certificate
-        )  # a new CA may have the old name
+        """A new one if the old one is due, or if another CA or root signs now; whether there is a new one."""
+        cas = self._authority.cas
+        replaced = (self.current.chain[1:], self.current.anchors) != (cas.presented, cas.bundle.certificates)
         if now < self.due and not replaced:
             return False
         self.current = self._issue(now)
@@ -48,15 +47,19 @@ class OwnIdentity:
             names["ip" if guess_kind(name) == "ip" else "dns"].append(name)
         first = self._names[0]
         return self._authority.issue(
-            "server", first, dns=names["dns"], ip=names["ip"], days=self._days, now=now, requested_by=ACTOR
+            "server", first, dns=names["dns"], ip=names["ip"], days=self._days, now=now, requested_by=SERVICE
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnServeOptions(ServeOptions):
-    """Server options whose credential is whatever the service has at the time of the reload."""
+    """Server options whose credential and roots are whatever the service has at the time of the reload."""
 
     own: OwnIdentity
 
     def credential(self) -> Credential:
         return self.own.current
+
+    def _trust(self, credential: Credential) -> Trust:
+        # Revocation is asked of the store, at each call (caller.py): a CRL would be older.
+        return Trust(credential.anchors)

@@ -18,7 +18,6 @@ from twoway.server import Journal, Server
 from twoway.server.running import bind
 from twoway.server.serving import loop_factory
 from twoway.tls import LiveServer
-from twoway.trust import Trust
 
 
 class Running:
@@ -91,8 +90,6 @@ def _server(service: Service, own: OwnIdentity, sock: socket.socket, journal: Jo
     serve_options = OwnServeOptions(
         own=own,
         identity=own.current,
-        # Revocation is asked of the store, at each call (caller.py): a CRL would be older.
-        trust=Trust((service.authority.root_certificate,)),
         clients="optional",
         host=options.listen.host,
         port=options.listen.port,

@@ -40,7 +40,7 @@ class Nearby:
         return Credential(key, chain, old.anchors)
 
     def roots(self, identity: Credential) -> tuple[x509.Certificate, ...]:
-        return self.root_list or (self.authority.root_certificate,)
+        return self.root_list or self.authority.cas.bundle.certificates
 
     def crls(self, identity: Credential) -> bytes:
         return self.authority.crl_pem(now=self.now)
@@ -251,3 +251,17 @@ def test_a_pid_file_never_leads_to_everybody_or_to_the_first_process(tmp_path: P
 def test_a_state_file_that_cannot_be_read_is_no_state(tmp_path: Path, text: str):
     (tmp_path / ".agent.json").write_text(text)
     assert read_state(tmp_path).failures == 0
+
+
+def test_it_is_renewed_as_soon_as_another_root_signs(care: Care) -> None:
+    """The first of the roots is the one that signs now; while that is the old one nothing is renewed."""
+    authority, before = care.nearby.authority, care.held
+    authority.rotating.advance("root", now=NOW)
+    care.look(NOW + timedelta(hours=1))
+    assert (len(care.held.anchors), care.held.fingerprint) == (2, before.fingerprint)
+    authority.rotating.advance("root", force=True, now=NOW + timedelta(hours=1))
+    care.look(NOW + timedelta(hours=2))
+    assert care.held.fingerprint != before.fingerprint
+    assert care.held.anchors[0] == authority.root_certificate
+    care.look(NOW + timedelta(hours=3))
+    assert care.names() == ["trust-changed", "trust-changed", "renewed"]

@@ -106,7 +106,7 @@ class Responder:
         if cas is not self._cas.all:
             cas = self._cas.all
             # Later rows win: a CA that was renewed with the same key is still that CA.
-            known = {each: ca for ca in cas if ca.role != "renewed" for each in _identities(ca)}
+            known = {each: ca for ca in cas if ca.role in ("issuing", "root") for each in _identities(ca)}
             self._issuers = cas, known
         found = {known.get(each[:3]) for each in asked.certificates}
         return found.pop() if len(found) == 1 else None
@@ -146,7 +146,7 @@ class Responder:
                 signer = self._signers.get(ca.id)
                 if signer is None or now >= _due(signer):
                     key = generate_key("p256")
-                    leaf, _ = self._issuance.responder(key.public_key(), ca, now)
+                    leaf, *_ = self._issuance.responder(key.public_key(), ca, now)
                     signer = self._signers[ca.id] = Signer(leaf, key)
         return signer
 

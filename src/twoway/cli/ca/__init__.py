@@ -10,6 +10,7 @@ from twoway.cli.ca.look import list_certificates, show
 from twoway.cli.ca.publish import crl, export
 from twoway.cli.ca.renew import renew
 from twoway.cli.ca.revoke import revoke
+from twoway.cli.ca.rotate import rotate
 from twoway.cli.ca.serve import serve
 from twoway.cli.ca.token import token
 
@@ -27,6 +28,7 @@ for command in (
     token,
     est_account,
     eab,
+    rotate,
     serve,
 ):
     ca.add_command(command)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from twoway.credential import (
     Credential,
@@ -61,6 +62,17 @@ class IdentityExpired(ConfigError):
         )
 
 
+def stands_under(chain: tuple[x509.Certificate, ...], root: x509.Certificate) -> bool:
+    """Whether that root signed one of the chain."""
+    for certificate in chain:
+        try:
+            certificate.verify_directly_issued_by(root)
+        except (InvalidSignature, ValueError, TypeError):
+            continue
+        return True
+    return False
+
+
 class Managed:
     """Looks after one identity whenever `look` is called; what happened is told, and kept in the state file."""
 
@@ -101,6 +113,9 @@ class Managed:
             return
         if stands == "expired":
             raise IdentityExpired(str(self.directory), old.describe(), old.not_after)
+        self._succeed(old, now)
+
+    def _succeed(self, old: Credential, now: datetime) -> None:
         key = generate_key(old.key_type) if self.options.new_key else old.private_key
         new = self._authority.renewed(old, key)
         replace_pair(self.directory, private_key_pem(key), new.certificate_pem())
@@ -132,11 +147,15 @@ class Managed:
             return
         identity = Credential.load(self.directory, now=now)
         roots = self._authority.roots(identity)
-        if set(roots) != set(identity.anchors):
+        if roots != identity.anchors:
             write_public(self.directory / "ca.pem", chain_pem(roots))
             self._changed(
                 "trust-changed", f"{len(roots)} roots are believed now, {len(identity.anchors)} before"
             )
+        # The first root is the one that signs now: what stands under another is renewed before that one is given up.
+        if len(roots) > 1 and not stands_under(identity.chain, roots[0]):
+            self._succeed(replace(identity, anchors=roots), now)
+            identity = self.credential
         if self.options.crl or (self.directory / "crl.pem").exists():
             lists = self._authority.crls(identity)
             path = self.directory / "crl.pem"

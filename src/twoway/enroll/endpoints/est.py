@@ -35,10 +35,13 @@ _MAX_BODY = 2 * MAX_BYTES  # base64, with line breaks
 
 
 async def cacerts(call: Call) -> Response:
-    """§4.1: what a client has to believe: the roots, and the issuing CA."""
+    """§4.1: what a client has to believe: the roots, and the issuing CA.
+
+    §4.1.3: while the root changes, the old one and the new one as each certifies the other are there too.
+    """
     cas = call.service.authority.cas
-    roots = x509.load_pem_x509_certificates(call.service.authority.trust_bundle_pem())
-    return _base64(_bundle([cas.issuing.certificate, *roots]), _CERTS_ONLY)
+    crosses = cas.crosses if len(cas.believed) > 1 else ()
+    return _base64(_bundle([cas.issuing.certificate, *cas.bundle.certificates, *crosses]), _CERTS_ONLY)
 
 
 async def enroll(call: Call) -> Response:
