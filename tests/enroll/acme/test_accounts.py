@@ -175,3 +175,11 @@ def test_an_external_key_is_good_for_one_account_and_its_names(start: StartAcme)
         assert problem(two.register(externalAccountBinding=stolen)) == (403, "unauthorized")
         assert problem(one.order("www.acme.example")) == (403, "rejectedIdentifier")
         assert one.order("www.shop.acme.example").status_code == 201
+
+
+def test_no_external_key_looks_like_an_option(acme: Acme) -> None:
+    """One in 32 began with a dash, and certbot took it for an option of its own."""
+    now, life = acme.served.running.service.now(), datetime.timedelta(days=1)
+    for _ in range(200):
+        key = external.make(acme.served.authority, "shop", names=None, lifetime=life, now=now)
+        assert "-" not in (key.id[0], key.secret[0])

@@ -61,6 +61,10 @@ def make(
     ca = authority.cas.issuing
     identifier, end = base64url.encode(secrets.token_bytes(16)), (now + lifetime).replace(microsecond=0)
     secret = _secret(authority, ca, identifier)
+    while identifier.startswith("-") or base64url.encode(secret).startswith("-"):
+        # Both are typed behind an option, and a client would take this one for the next option.
+        identifier = base64url.encode(secrets.token_bytes(16))
+        secret = _secret(authority, ca, identifier)
 
     def work(transaction: Transaction) -> None:
         transaction.add(
