@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench._rivals import Rival, rivals, started, twoway
+from bench._written import write
 from bench.serve import cpu_seconds, free_port, memory
 from twoway.authority import Authority
 from twoway.authority.crl import Entry, build, pem
@@ -292,6 +293,22 @@ def report(
     )
     if "--json" in sys.argv:
         print(json.dumps({"table": result, "resumed_ms": middle, **extra}))
+    write(
+        "gateway",
+        "Server CPU and memory of a mutual-TLS relay: less is better",
+        result,
+        {
+            "handshake_ms": "handshake, ms",
+            "bulk_64k": "bulk in 64 KiB, s per GB",
+            "bulk_1k": "bulk in 1 KiB, s per GB",
+            "idle_kb": "idle connection, KB",
+        },
+        notes=[
+            f"medians of {ROUNDS} interleaved runs, one worker each, `python -m bench gateway`",
+            *(f"{rival.name}: {rival.version}" for rival in everybody),
+        ],
+        more={"resumed_ms": middle, **extra},
+    )
 
 
 if __name__ == "__main__":
