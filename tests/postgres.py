@@ -32,7 +32,7 @@ def binaries() -> Path:
         return Path(str(shutil.which("initdb"))).parent
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
     if not found:
-        judge("initdb")  # skips, or fails in CI
+        return Path(judge("initdb")).parent  # skips, or fails in CI
     if float(found[-1].parts[4]) < 15:
         pytest.skip("PostgreSQL 15 is not installed")
     return found[-1].parent
