@@ -45,6 +45,19 @@ def test_each_state_is_that_of_the_moment(authority: Authority, proven: Any) -> 
     assert (state(), state(6)) == ("revoked", "revoked")
 
 
+def test_a_file_is_asked_at_once_and_a_server_never_is(authority: Authority, proven: Any) -> None:
+    """In the event loop a server that does not answer would hold up everybody; a file answers, with the state of now."""
+    now, kept = datetime.datetime.now(datetime.UTC), Known(authority)
+    who = proven(authority.issue_client("orders"))
+    assert kept.at_hand(who, now) is None  # not recognised yet: that is a search, and decodes a certificate
+    record, _ = kept.look_up(who, now)
+    is_file = authority.store.at_hand
+    assert is_file is not authority.store.where.startswith("postgresql")
+    assert kept.at_hand(who, now) == ((record, "valid") if is_file else None)
+    authority.revoke(record, "keyCompromise")
+    assert kept.at_hand(who, now) == ((record, "revoked") if is_file else None)
+
+
 def test_who_is_not_in_the_store_is_asked_about_again_and_again(
     authority: Authority, proven: Any, tmp_path: Any
 ) -> None:

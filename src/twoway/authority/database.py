@@ -33,6 +33,11 @@ class Database(Protocol):
         ...
 
     @property
+    def at_hand(self) -> bool:
+        """Whether a read of a row or two takes microseconds and waits for nobody: no network, no lock."""
+        ...
+
+    @property
     def errors(self) -> type[Exception]:
         """What the driver raises."""
         ...

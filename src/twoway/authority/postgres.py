@@ -31,6 +31,7 @@ class Postgres:
     """One database on a server, PostgreSQL 15 or later."""
 
     errors = psycopg.Error
+    at_hand = False
 
     def __init__(self, url: str, lock_wait: float) -> None:
         self._url = make_url(url).set(drivername="postgresql+psycopg")

@@ -31,6 +31,7 @@ class Sqlite:
     """One file."""
 
     errors = sqlite3.Error
+    at_hand = True  # a reader of a WAL waits for no writer
 
     def __init__(self, path: Path, lock_wait: float) -> None:
         self.where, self._path, self._lock_wait = str(path), path, lock_wait

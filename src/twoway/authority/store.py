@@ -33,6 +33,11 @@ class Store:
         self.where = self._database.where
         self._connect()
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether `ask` for a row by its key takes microseconds and waits for nobody, as in a file; a server may wait."""
+        return self._database.at_hand
+
     @classmethod
     def create(cls, place: Place) -> Store:
         """A new, empty store with the newest schema. Raises StoreTaken where an authority's tables are already."""

@@ -61,9 +61,12 @@ async def identified(call: Call, who: Peer, by: str = "") -> Caller:
     """The caller that a verified peer is here: an identity, and whatever roles it has. Raises CredentialRefused."""
     service, now = call.service, call.now
     try:
-        record, state = await service.run(lambda: service.known.look_up(who, now))
+        found = service.known.at_hand(who, now)
+        if found is None:
+            found = await service.run(lambda: service.known.look_up(who, now))
     except NotIssuedHere:
         raise CredentialRefused("certificate", f"this authority did not issue {who.fingerprint}") from None
+    record, state = found
     if state != "valid" or service.is_issuer_revoked(record):
         told = state if state != "valid" else "issued by a CA that is revoked"
         raise CredentialRefused("certificate", f"{record.subject} ({record.serial}) is {told}")

@@ -58,7 +58,7 @@ class Responder:
         A request that cannot be read is answered with malformedRequest, one about certificates of somebody else or of
         several CAs with unauthorized. Raises only what the store and the keys raise.
         """
-        kept = self._again(der, now)
+        kept = self.kept(der, now)
         if kept is not None:
             return kept
         try:
@@ -82,16 +82,17 @@ class Responder:
         self._keep(der, _Kept(ca.id, changes, answer))
         return answer
 
-    def _again(self, der: bytes, now: datetime.datetime) -> Answer | None:
-        """The kept answer to the same bytes, if everything that it says is still so."""
+    def kept(self, der: bytes, now: datetime.datetime) -> Answer | None:
+        """The kept answer to the same bytes, if everything that it says is still so; it costs one read of the store.
+
+        Raises only what the store raises.
+        """
         with self._lock:
             kept = self._kept.get(der)
         if kept is None or kept.answer.until is None or now >= kept.answer.until:
             return None
-        with self._store.read() as connection:
-            query = select(schema.issuers.c.changes).where(schema.issuers.c.id == kept.ca)
-            current = connection.execute(query).scalar_one()
-        return kept.answer if current == kept.changes else None
+        current = self._store.ask("SELECT changes FROM issuers WHERE id = ?", kept.ca)
+        return kept.answer if current == (kept.changes,) else None
 
     def _keep(self, der: bytes, kept: _Kept) -> None:
         with self._lock:
