@@ -5,13 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check lint types layers sources docs bench lock clean
+.PHONY: help demo test check lint types layers sources links docs bench lock clean
 help:
 	@echo "make demo   the whole story on this machine, on real sockets"
 	@echo "make test   every test: fast ones first, then third-party judges, then browsers"
-	@echo "make check  lint, types, layers, sources, docs; each is a target of its own"
+	@echo "make check  lint, types, layers, sources, links; each is a target of its own"
 	@echo "make bench  the side-by-side benchmarks (all, or: make bench ARGS='NAME …')"
-	@echo "make docs   check that every link and every cited place in the documentation exists"
+	@echo "make docs   build the documentation as a site in build/site; any warning fails it"
 	@echo "make lock   pin the dependencies of pyproject.toml anew in constraints.txt"
 
 demo: $(READY)
@@ -20,7 +20,7 @@ demo: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
-check: lint types layers sources docs
+check: lint types layers sources links
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -38,9 +38,12 @@ sources: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m bench $(ARGS)
 
-docs: $(READY)
+links: $(READY)
 	@$(BIN)/python -m tools.check_docs
 	@$(BIN)/python -m tools.failures --check
+
+docs: links
+	@$(BIN)/python -m tools.docsite build/site
 
 lock:
 	@tools/lock

@@ -45,14 +45,26 @@ _PATH = click.Path(path_type=Path)
     help="What a missing or stale revocation list means.",
 )
 @click.option("--workers", default=1, show_default=True, help="Processes on the one port.")
-@click.option("--interface", type=click.Choice(["auto", "asgi", "wsgi"]), default="auto", show_default=True)
+@click.option(
+    "--interface",
+    type=click.Choice(["auto", "asgi", "wsgi"]),
+    default="auto",
+    show_default=True,
+    help="How the application wants to be called; auto looks at it.",
+)
 @click.option(
     "--ticket-seconds", default=3600, show_default=True, help="Life of a session ticket; 0 makes none."
 )
 @click.option(
     "--drain-seconds", default=10.0, show_default=True, help="How long running requests may take at the end."
 )
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the lines of the log are written.",
+)
 @click.option(
     "--record",
     type=_PATH,

@@ -37,7 +37,13 @@ URL = click.option(
 @click.option("--reload-command", metavar="COMMAND", help="Run this after each change, without a shell.")
 @click.option("--reload-unit", metavar="UNIT", help="Reload this systemd unit after each change.")
 @click.option("--metrics", metavar="HOST:PORT", help="Answer Prometheus there.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the lines of the log are written.",
+)
 @click.option("--once", is_flag=True, help="Look once, do what is due, and end: for timers.")
 def run(
     directories: tuple[Path, ...],

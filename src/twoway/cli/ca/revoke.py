@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @click.option(
     "--reason",
     metavar="REASON",
-    help="keyCompromise, superseded, cessationOfOperation, affiliationChanged, privilegeWithdrawn, "
-    "certificateHold, removeFromCRL (lifts a hold), …  [default: unspecified]",
+    help="Why, in the words of RFC 5280: keyCompromise, superseded, cessationOfOperation, affiliationChanged, privilegeWithdrawn, "
+    "certificateHold, removeFromCRL (lifts a hold), and the others.  [default: unspecified]",
 )
 @click.option("--all", "every", is_flag=True, help="Every certificate in use that has this name.")
 @click.option(

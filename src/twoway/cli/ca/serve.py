@@ -54,7 +54,13 @@ if TYPE_CHECKING:
 @click.option(
     "--drain-seconds", default=10.0, show_default=True, help="How long running calls may take at the end."
 )
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the lines of the log are written.",
+)
 @click.option("--no-access-log", is_flag=True, help="Write no line for each call.")
 @acme_options
 @with_authority

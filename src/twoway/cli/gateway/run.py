@@ -44,7 +44,7 @@ def _shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--group", default="", metavar="NAME", help="With --user: this group instead of the user's own."),
             click.option("--listen-mode", metavar="OCTAL", help="Who may connect to a UNIX socket: 660 lets its group in. [600]"),
             click.option("--listen-owner", default="", metavar="USER:GROUP", help="Whose a UNIX socket shall be."),
-            click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
+            click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How the lines of the log are written."),
             click.option("--no-access-log", is_flag=True, help="Write no line for each connection."),
         )
     ):  # fmt: skip
