@@ -12,7 +12,6 @@ from sphinx.cmd.build import build_main
 from tools.docsite.staging import lay_out
 from tools.tracked import ROOT
 
-
 # What the theme leaves out for those who listen or use the keyboard alone (WAI-ARIA 1.2, WCAG 2.2 §2.1.1).
 MENDED = (
     ('role="heading">', 'role="heading" aria-level="2">'),
