@@ -67,10 +67,11 @@ def modules() -> Iterator[ModuleType]:
 
 def pages() -> dict[str, str]:
     """Give one page a module: its name, and its text."""
-    return {module.__name__: _page(module) for module in modules()}
+    return {module.__name__: page(module) for module in modules()}
 
 
-def _page(module: ModuleType) -> str:
+def page(module: ModuleType) -> str:
+    """Give the text about one module."""
     parts = [f"# {module.__name__}", _prose(module)]
     for name, value in public(module):
         parts += _class(name, value) if inspect.isclass(value) else _entry("##", name, value)
