@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from asn1crypto.core import Asn1Value
 from asn1crypto.ocsp import OCSPRequest
 from cryptography import x509
 from cryptography.x509.ocsp import load_der_ocsp_request
@@ -11,6 +12,9 @@ from cryptography.x509.ocsp import load_der_ocsp_request
 MAX_BYTES = 16384
 MAX_CERTIFICATES = 32
 MAX_NONCE = 128  # RFC 9654 §2.1
+MAX_SERIAL_BITS = 160  # RFC 5280 §4.1.2.2
+# Octets. An object identifier takes time with the square of its length: 0.1 s for one of 16 KiB.
+MAX_ELEMENT = 512
 
 HASHES = {"sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
 
@@ -49,7 +53,7 @@ def read(der: bytes) -> Asked:
         size = HASHES.get(each.hash_name)
         if size is None or {len(each.issuer_name_hash), len(each.issuer_key_hash)} != {size}:
             raise Malformed(f"an issuer by a hash that is not used here: {each.hash_name}")
-        if each.serial <= 0:
+        if each.serial <= 0 or each.serial.bit_length() > MAX_SERIAL_BITS:
             raise Malformed("a serial number that no certificate has")
     return asked
 
@@ -78,27 +82,35 @@ def _several(der: bytes) -> Asked:
         raise Malformed("a version that is not v1")
     nonce = None
     for extension in body["request_extensions"] or ():
-        if extension["extn_id"].native == "nonce":
+        name = _small(extension)["extn_id"].native
+        if name == "nonce":
             nonce = _nonce(extension["extn_value"].parsed.native)
-        elif extension["critical"].native and extension["extn_id"].native != "acceptable_responses":
-            raise Malformed(f"a critical extension that is not understood: {extension['extn_id'].dotted}")
+        elif extension["critical"].native and name != "acceptable_responses":
+            raise Malformed(f"a critical extension that is not understood: {name}")
     wanted = body["request_list"]
     if not 1 <= len(wanted) <= MAX_CERTIFICATES:
         raise Malformed(f"{len(wanted)} certificates, and {MAX_CERTIFICATES} are the most")
     certificates = []
     for each in wanted:
-        if any(extension["critical"].native for extension in each["single_request_extensions"] or ()):
+        if any(_small(extension)["critical"].native for extension in each["single_request_extensions"] or ()):
             raise Malformed("a critical extension of one certificate that is not understood")
         one = each["req_cert"]
         certificates.append(
             CertId(
-                one["hash_algorithm"]["algorithm"].native,
+                _small(one["hash_algorithm"])["algorithm"].native,
                 one["issuer_name_hash"].native,
                 one["issuer_key_hash"].native,
                 one["serial_number"].native,
             )
         )
     return Asked(tuple(certificates), nonce)
+
+
+def _small(element: Asn1Value) -> Asn1Value:
+    """The element, which has been found but not read yet."""
+    if len(element.contents) > MAX_ELEMENT:
+        raise Malformed(f"an algorithm or an extension of {len(element.contents)} octets")
+    return element
 
 
 def _nonce(value: bytes) -> bytes:
