@@ -103,3 +103,13 @@ def test_a_problem_has_the_members_of_the_standard(service: Served) -> None:
     answer = service.call("GET", "/nothing").json()
     assert {"type", "title", "status", "detail", "instance"} <= answer.keys()
     assert answer["remedy"]
+
+
+def test_a_path_with_a_slash_too_many_is_not_found_and_nobody_is_sent_elsewhere(service: Served) -> None:
+    """A redirect would name whatever host the caller gave, and take a token there."""
+    for answer in (
+        service.call("GET", "/health/"),
+        service.plain("/health/", headers={"host": "evil.example"}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "call_not_found")
+        assert "location" not in answer.headers

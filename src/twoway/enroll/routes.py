@@ -66,4 +66,7 @@ def application(service: Service, port: Port) -> Starlette:
         for endpoint in ENDPOINTS
         if port in endpoint.ports
     ]
-    return Starlette(routes=routes, exception_handlers={HTTPException: elsewhere})
+    made = Starlette(routes=routes, exception_handlers={HTTPException: elsewhere})
+    # A redirect would name whatever host the caller gave, before anybody has asked who calls.
+    made.router.redirect_slashes = False
+    return made
