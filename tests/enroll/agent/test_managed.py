@@ -170,6 +170,22 @@ def test_an_expired_identity_is_told_with_what_to_do_and_nobody_is_asked(care: C
     assert "join again" in care.told[-1][1]
 
 
+def test_an_identity_for_servers_only_is_told_at_the_first_look_with_the_profile_that_would_do(
+    care: Care, tmp_path: Path
+):
+    """Its certificate proves nothing to the authority's service (RFC 5280 §4.2.1.12)."""
+    directory = tmp_path / "api"
+    care.nearby.authority.issue_server("api.acme.example", now=NOW).save(directory)
+    care.again(directory=directory).look(NOW)
+    assert care.names() == ["not-renewed"]
+    assert "is for servers only" in care.told[0][1]
+    assert "--profile peer" in care.told[0][1]
+    peer = tmp_path / "peer"
+    care.nearby.authority.issue_peer("api.acme.example", now=NOW).save(peer)
+    care.again(directory=peer).look(NOW)
+    assert care.names() == ["not-renewed"]
+
+
 def test_files_that_cannot_be_used_are_told_and_the_agent_goes_on(care: Care):
     (care.directory / "key.pem").write_text("nonsense")
     care.look(NOW)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from twoway.cli._output import emit
+from twoway.cli._output import complain, emit
 from twoway.errors import UsageError
 
 
@@ -40,6 +40,7 @@ def join(
     The authority is believed by the fingerprint of its root. The key never leaves this machine.
     """
     from twoway.credential import read
+    from twoway.enroll.agent.purpose import IdentityCannotAsk, check_can_ask
     from twoway.enroll.joining import join as run
 
     if token_file is not None:
@@ -54,3 +55,8 @@ def join(
          "serial": f"{made.leaf.serial_number:x}", "until": made.not_after},
         json=json,
     )  # fmt: skip
+    try:
+        check_can_ask(str(out), made)
+    except IdentityCannotAsk as cannot:
+        complain("info", f"twoway agent run cannot keep it fresh: {cannot}")
+        complain("hint", cannot.remedy)

@@ -23,6 +23,7 @@ from twoway.credential import (
 )
 from twoway.credential.pair import replace_pair
 from twoway.enroll.agent.hooks import HookFailed
+from twoway.enroll.agent.purpose import check_can_ask
 from twoway.enroll.agent.schedule import due_at, retry_after, urgency
 from twoway.enroll.agent.settings import IdentityOptions
 from twoway.enroll.agent.state import State, read_state, write_state
@@ -93,6 +94,7 @@ class Managed:
         if before.next_try_at is None or now >= before.next_try_at:
             try:
                 self.credential = credential = Credential.load(self.directory, now=now, allow_expired=True)
+                check_can_ask(str(self.directory), credential)
                 self._renew(credential, now)
                 self._copy_pkcs12()
                 self._refresh_trust(now)
