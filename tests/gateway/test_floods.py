@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import os
 import socket
 import ssl
@@ -106,7 +107,11 @@ def held(program: Program) -> tuple[int, int]:
 
 @pytest.mark.slow
 def test_ten_thousand_short_connections_leave_nothing_behind(pki: Pki, start: Any):
-    """Most say nothing useful, some are whole exchanges: files and memory are where they were after the first thousand."""
+    """Most say nothing useful, some are whole exchanges: files are as before, and memory has stopped growing.
+
+    How many are open at the same time on a busy machine moves the high-water mark once; what leaks grows in every round:
+    350 bytes a connection would show.
+    """
     program = start(listener="limits = { handshake_seconds = 2 }", gateway="access_log = false")
     port, context = program.port, context_of(pki)
     failures: list[BaseException] = []
@@ -130,12 +135,14 @@ def test_ten_thousand_short_connections_leave_nothing_behind(pki: Pki, start: An
         until(lambda: program.status()["listeners"][0]["open"] == 0, 30)
 
     many(1000)
-    files, memory = held(program)
-    many(9000)
+    rounds = [held(program)]
+    for _ in range(3):
+        many(3000)
+        rounds.append(held(program))
     assert failures == []
-    after = held(program)
-    assert after[0] <= files
-    assert after[1] < memory + 8 * 1024 * 1024
+    assert rounds[-1][0] <= rounds[0][0]
+    grown = [after[1] - before[1] for before, after in itertools.pairwise(rounds)]
+    assert min(grown) < 1024 * 1024
 
 
 @pytest.mark.slow
